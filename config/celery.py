@@ -1,0 +1,11 @@
+"""The Celery app: `celery -A config worker|beat|flower`."""
+
+import os
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+
+from jobs.ledger.app import LedgerCelery  # noqa: E402  (needs the settings module's name)
+
+app = LedgerCelery("stationmaster")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.autodiscover_tasks()

@@ -1,0 +1,263 @@
+"""Settings, and the only place that reads the environment (names: README, *Settings*)."""
+
+import json
+import secrets
+from pathlib import Path
+from typing import Any
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+env = environ.Env()
+environ.Env.read_env(BASE_DIR / ".env")
+
+# --- Where the machine lives -------------------------------------------------------------------
+
+DATA_DIR = Path(env("DATA_DIR", default=str(BASE_DIR / "var"))).resolve()
+
+
+def _development() -> dict[str, Any]:
+    """What `make run` left for the commands beside it: its Valkey's URL; its presence means development."""
+    try:
+        return dict(json.loads((DATA_DIR / "development.json").read_text()))
+    except (OSError, ValueError):
+        return {}
+
+
+DEVELOPMENT = _development()
+DEBUG = env.bool("DEBUG", default=bool(DEVELOPMENT))
+
+
+def _secret_key() -> str:
+    """The key from the environment; in development one is made once and kept in DATA_DIR."""
+    if key := env("SECRET_KEY", default=""):
+        return str(key)
+    if not DEBUG:
+        raise ImproperlyConfigured("Set SECRET_KEY (any long random text), or DEBUG=1 for development.")
+    path = DATA_DIR / "secret_key"
+    DATA_DIR.mkdir(parents=True, exist_ok=True)
+    try:
+        with path.open("x") as file:
+            path.chmod(0o600)
+            file.write(secrets.token_urlsafe(50))
+    except FileExistsError:
+        pass
+    return path.read_text()
+
+
+SECRET_KEY = _secret_key()
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"] if DEBUG else [])
+CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+HOST = env("HOST", default="127.0.0.1")
+PORT = env.int("PORT", default=8000)
+
+# --- Django ------------------------------------------------------------------------------------
+
+INSTALLED_APPS = [
+    "jobs.apps.JobsConfig",
+    "dlq.apps.DlqConfig",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "django_celery_beat",
+    "django_celery_results",
+    "ninja",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+ROOT_URLCONF = "config.urls"
+WSGI_APPLICATION = "config.wsgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+LANGUAGE_CODE = "en-gb"
+TIME_ZONE = "UTC"
+USE_TZ = True
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+DATA_UPLOAD_MAX_MEMORY_SIZE = 16 * 1024 * 1024
+
+STATIC_URL = "static/"
+STATIC_ROOT = DATA_DIR / "static"
+MEDIA_ROOT = DATA_DIR / "media"
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
+        if DEBUG
+        else "whitenoise.storage.CompressedManifestStaticFilesStorage"
+    },
+}
+
+# --- The database: the truth -------------------------------------------------------------------
+
+DATABASES = {"default": env.db_url("DATABASE_URL", default=f"sqlite:///{DATA_DIR / 'stationmaster.sqlite3'}")}
+if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
+    # Writers wait for one another instead of failing: WAL, and the write lock taken at BEGIN.
+    DATABASES["default"]["OPTIONS"] = {
+        "transaction_mode": "IMMEDIATE",
+        "timeout": 30,
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+    }
+else:
+    DATABASES["default"].setdefault("OPTIONS", {}).setdefault("connect_timeout", 5)
+    DATABASES["default"]["CONN_MAX_AGE"] = 600
+    DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+    # PgBouncer in transaction mode keeps no cursor over a commit.
+    DATABASES["default"]["DISABLE_SERVER_SIDE_CURSORS"] = True
+
+# --- Redis: the doorbell -----------------------------------------------------------------------
+
+REDIS_URL = env(
+    "REDIS_URL",
+    default=env("CELERY_BROKER_URL", default=DEVELOPMENT.get("redis_url", "redis://127.0.0.1:6379/0")),
+)
+
+# --- Celery ------------------------------------------------------------------------------------
+
+RESULT_BACKEND = "jobs.ledger.results:LedgerBackend"
+if env("CELERY_RESULT_BACKEND", default=RESULT_BACKEND) != RESULT_BACKEND:
+    raise ImproperlyConfigured(
+        "Unset CELERY_RESULT_BACKEND: results are stored with the job's end in one transaction, "
+        "which no other backend can do. They live in the database, in django-celery-results' tables."
+    )
+
+CELERY_BROKER_URL = REDIS_URL
+CELERY_RESULT_BACKEND = RESULT_BACKEND
+CELERY_RESULT_EXTENDED = True
+CELERY_RESULT_EXPIRES = env.int("RESULT_EXPIRES", default=3600)
+CELERY_TASK_SERIALIZER = "json"
+CELERY_RESULT_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_ENABLE_UTC = True
+CELERY_TIMEZONE = "UTC"
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_TASK_TIME_LIMIT = 300
+CELERY_TASK_SOFT_TIME_LIMIT = 240
+CELERY_TASK_TRACK_STARTED = True
+CELERY_TASK_DEFAULT_QUEUE = "default"
+CELERY_TASK_CREATE_MISSING_QUEUES = False
+CELERY_TASK_ROUTES = {
+    "send_email": {"queue": "emails"},
+    "process_image": {"queue": "heavy"},
+    "process_payment": {"queue": "payments"},
+    "sync_data": {"queue": "default"},
+}
+CELERY_WORKER_SEND_TASK_EVENTS = True
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_WORKER_CONSUMER = "jobs.ledger.consumer:LedgerConsumer"
+CELERY_WORKER_ENABLE_REMOTE_CONTROL = True
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None
+CELERY_BEAT_SCHEDULER = "jobs.beat:LedgerScheduler"
+CELERY_IMPORTS = tuple(env.list("JOBS_TASK_MODULES", default=[]))
+# Celery's Django fixup would close the database connection around every task.
+CELERY_DB_REUSE_MAX = 1_000_000_000
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "global_keyprefix": "stationmaster:",
+    "priority_steps": list(range(10)),
+    "queue_order_strategy": "priority",
+    # The broom for old hints only; the rescuer brings jobs back. Must exceed every hard limit.
+    "visibility_timeout": 420,
+    "socket_connect_timeout": 0.5,
+    "socket_timeout": 1,
+    "socket_keepalive": True,
+    # kombu's own reconnecting would hold a caller for seconds (the ring has a breaker instead).
+    "max_retries": 0,
+    "interval_start": 0,
+    "interval_step": 0,
+    "interval_max": 0,
+}
+
+# --- The machine (typed and explained in jobs/conf.py) -----------------------------------------
+
+
+def _more_queues() -> dict[str, int]:
+    """`reports:4,mail:10` as {"reports": 4, "mail": 10}."""
+    queues: dict[str, int] = {}
+    for entry in env.list("JOBS_QUEUES", default=[]):
+        name, _, concurrency = entry.strip().partition(":")
+        if not name or not (concurrency or "1").isdigit() or int(concurrency or 1) < 1:
+            raise ImproperlyConfigured(f"JOBS_QUEUES: {entry!r} is not name:concurrency, such as reports:4.")
+        queues[name] = int(concurrency or 1)
+    return queues
+
+
+JOBS = {
+    "QUEUES": _more_queues(),
+    "TIME_SCALE": env.float("JOBS_TIME_SCALE", default=1.0),
+    "RETENTION_DAYS": env.int("RETENTION_DAYS", default=30),
+}
+
+# --- What the built-in tasks talk to -----------------------------------------------------------
+
+SANDBOX_URL = f"http://127.0.0.1:{PORT}/sandbox"
+
+
+def _outside(name: str, sandbox_path: str) -> str:
+    """An outside service's URL; in DEBUG the sandbox answers for it."""
+    return str(env(name, default=f"{SANDBOX_URL}/{sandbox_path}" if DEBUG else ""))
+
+
+MAIL_API_URL = "" if env("EMAIL_URL", default="") else _outside("MAIL_API_URL", "mail")
+PAYMENT_API_URL = _outside("PAYMENT_API_URL", "payments")
+CRM_URL = _outside("CRM_URL", "crm/contacts")
+HEALTH_CHECK_URLS = env.list("HEALTH_CHECK_URLS", default=[f"http://127.0.0.1:{PORT}/healthz"] if DEBUG else [])
+REPORT_RECIPIENT = env("REPORT_RECIPIENT", default="reports@example.com" if DEBUG else "")
+OUTBOUND_ALLOWED_HOSTS = env.list("OUTBOUND_ALLOWED_HOSTS", default=["127.0.0.1"] if DEBUG else [])
+DEFAULT_FROM_EMAIL = env("DEFAULT_FROM_EMAIL", default="stationmaster@localhost")
+if EMAIL_URL := env("EMAIL_URL", default=""):
+    vars().update(env.email_url("EMAIL_URL"))
+if MAIL_API_URL:
+    EMAIL_BACKEND = "jobs.work.mail.ApiMailBackend"
+
+# --- Web ---------------------------------------------------------------------------------------
+
+ADMIN_USERNAME = env("ADMIN_USERNAME", default="admin")
+ADMIN_PASSWORD = env("ADMIN_PASSWORD", default="")
+METRICS_PUBLIC = env.bool("METRICS_PUBLIC", default=False)
+LOGIN_URL = "admin:login"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = env.bool("COOKIES_SECURE", default=False)
+
+# --- Logs: one JSON object a line --------------------------------------------------------------
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "filters": {"job": {"()": "jobs.logs.JobFilter"}},
+    "formatters": {"json": {"()": "jobs.logs.JobFormatter"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "json", "filters": ["job"]}},
+    "root": {"handlers": ["console"], "level": env("LOG_LEVEL", default="INFO")},
+    "loggers": {
+        "httpx": {"level": "WARNING"},
+        "httpcore": {"level": "WARNING"},
+        "PIL": {"level": "INFO"},
+        # A refused request is an answer, not an event of the machine.
+        "django.request": {"level": "ERROR"},
+    },
+}

@@ -1,0 +1,77 @@
+"""The machine's settings, typed: every time constant (seconds) and limit, with its reason.
+
+`settings.JOBS` overrides by upper-case name. JOBS_TIME_SCALE (tests: 0.1) multiplies the time constants.
+"""
+
+from dataclasses import dataclass, fields, replace
+from functools import cache
+from typing import Any
+
+from django.conf import settings
+
+
+@dataclass(frozen=True)
+class Conf:
+    #: A worker writes its row this often.
+    heartbeat: float = 10
+    #: A worker silent this long is dead; its jobs are rescued (heartbeat + silence + rescue_every <= 45 s).
+    silence: float = 30
+    #: A running job may outlive its hard limit by this before it is taken for orphaned.
+    lease_margin: float = 30
+    #: The dispatcher looks for due jobs this often (a due job is rung within 1 s).
+    dispatch_every: float = 0.5
+    #: The reconciler looks for lost hints this often.
+    reconcile_every: float = 5
+    #: A rung job untouched this long, in a queue that is empty in Redis, has lost its hint.
+    reconcile_after: float = 10
+    #: The rescuer looks for orphans this often.
+    rescue_every: float = 5
+    #: Results past result_expires are removed this often.
+    prune_every: float = 300
+    #: A beat that does not renew its lease for this long has lost the lead.
+    leader_lease: float = 15
+    #: Waits between the attempts of a job that killed its worker; the last one repeats.
+    crash_backoff: tuple[float, ...] = (5, 30, 120)
+    #: How long claim and settle wait for a database that is down before they hand the job back.
+    patience: float = 60
+    #: First and longest wait between two tries to reach the database.
+    patience_first: float = 0.1
+    patience_step_max: float = 2
+    #: How often `AsyncResult.get()` looks.
+    poll: float = 0.05
+    #: No live worker has known a task for this long: its jobs die (a day).
+    unknown_task_patience: float = 86_400
+
+    # --- not scaled: limits of the outside, counts, sizes ---
+    #: After a failed ring Redis is left alone for this long.
+    breaker: float = 5
+    redis_connect_timeout: float = 0.5
+    redis_timeout: float = 1
+    #: A job that kills its worker this many times is dead.
+    max_crashes: int = 3
+    #: Rows moved by one statement of the clock.
+    batch: int = 500
+    #: Bytes of JSON: warn above the first, refuse above the second (through `.delay()`).
+    arguments_warn: int = 64 * 1024
+    arguments_max: int = 1024 * 1024
+    #: Days that ended jobs are kept.
+    retention_days: int = 30
+
+
+SCALED = (
+    "heartbeat silence lease_margin dispatch_every reconcile_every reconcile_after rescue_every prune_every "
+    "leader_lease crash_backoff patience_first patience_step_max"
+).split()
+
+
+@cache
+def conf() -> Conf:
+    """The settings in force."""
+    given: dict[str, Any] = {name.lower(): value for name, value in settings.JOBS.items()}
+    scale = given.get("time_scale", 1.0)
+    values = Conf(**{f.name: given[f.name] for f in fields(Conf) if f.name in given})
+    return replace(values, **{name: _scaled(getattr(values, name), scale) for name in SCALED})
+
+
+def _scaled(value: Any, scale: float) -> Any:
+    return tuple(v * scale for v in value) if isinstance(value, tuple) else value * scale

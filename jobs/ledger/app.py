@@ -1,0 +1,7 @@
+"""The Celery app class."""
+
+from celery import Celery
+
+
+class LedgerCelery(Celery):
+    """Celery with the ledger under it."""
