@@ -1,0 +1,1 @@
+"""Tests that start workers, beat and web as processes, as production does."""
