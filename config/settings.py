@@ -57,6 +57,7 @@ PORT = env.int("PORT", default=8000)
 INSTALLED_APPS = [
     "jobs.apps.JobsConfig",
     "dlq.apps.DlqConfig",
+    "jobs.work.apps.WorkConfig",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -68,6 +69,8 @@ INSTALLED_APPS = [
     "django_celery_results",
     "ninja",
 ]
+if DEBUG:
+    INSTALLED_APPS.append("jobs.sandbox.apps.SandboxConfig")
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",

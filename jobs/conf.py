@@ -42,6 +42,14 @@ class Conf:
     #: No live worker has known a task for this long: its jobs die (a day).
     unknown_task_patience: float = 86_400
 
+    # --- retries of the built-in tasks ---
+    #: Between two attempts of a task that counts its own (3 retries).
+    retry_delay: float = 60
+    #: After a payment ran into its soft time limit.
+    retry_delay_after_limit: float = 120
+    #: The longest wait of an exponential backoff.
+    retry_backoff_max: float = 600
+
     # --- not scaled: limits of the outside, counts, sizes ---
     #: After a failed ring Redis is left alone for this long.
     breaker: float = 5
@@ -60,7 +68,7 @@ class Conf:
 
 SCALED = (
     "heartbeat silence lease_margin dispatch_every reconcile_every reconcile_after rescue_every prune_every "
-    "leader_lease crash_backoff patience_first patience_step_max"
+    "leader_lease crash_backoff patience_first patience_step_max retry_delay retry_delay_after_limit retry_backoff_max"
 ).split()
 
 

@@ -1,0 +1,1 @@
+"""What the built-in tasks do. Plain functions: they know nothing of Celery, states or the ledger."""

@@ -1,0 +1,186 @@
+"""The one door to the outside over HTTP: public addresses only, checked where the connection is made."""
+
+import ipaddress
+import socket
+import ssl
+import time
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import httpcore
+import httpx
+from django.conf import settings
+
+from jobs.errors import TaskFailure
+
+MAX_REDIRECTS = 5
+MAX_BYTES = 10 * 1024 * 1024
+#: Client errors that the same request may not meet again: too slow, too early, too many.
+PASSING = (408, 425, 429)
+
+
+class AddressRefused(TaskFailure):
+    """A host that tasks may not reach."""
+
+    def __init__(self, host: str, addresses: Iterable[str] = ()) -> None:
+        self.host, self.addresses = host, sorted(addresses)
+        where = f" ({', '.join(self.addresses)})" if self.addresses else ""
+        super().__init__(
+            f"{host}{where} is not a public address. "
+            "If tasks shall reach it, add the host to the setting OUTBOUND_ALLOWED_HOSTS."
+        )
+
+
+class UrlRefused(TaskFailure):
+    """A URL that is not one of HTTP."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        super().__init__(f"{url!r} is not a URL of the form http://host/path or https://host/path.")
+
+
+class BodyTooLarge(TaskFailure):
+    """An answer over the size limit (bytes)."""
+
+    def __init__(self, url: str, limit: int) -> None:
+        self.url, self.limit = url, limit
+        super().__init__(f"{url} answers more than {limit:,} bytes.")
+
+
+class RequestRefused(TaskFailure):
+    """A client error (4xx) that the same request would meet again."""
+
+    def __init__(self, response: httpx.Response) -> None:
+        self.status = response.status_code
+        super().__init__(f"{response.request.url} refuses the request: {self.status} {response.text[:200]}".rstrip())
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a GET brought: the URL after redirects, and the body."""
+
+    url: str
+    body: bytes
+
+
+def client(timeout: float, allowed: Collection[str] = ()) -> httpx.Client:
+    """An HTTP client (seconds) that connects to public addresses, to OUTBOUND_ALLOWED_HOSTS and to `allowed` hosts.
+
+    It follows no redirects by itself and uses no proxy: behind one, the checked address would not be the reached one.
+    """
+    return httpx.Client(
+        transport=_GuardedTransport({*settings.OUTBOUND_ALLOWED_HOSTS, *allowed}),
+        timeout=timeout,
+        trust_env=False,
+        max_redirects=MAX_REDIRECTS,
+        headers={"User-Agent": "stationmaster", "Accept-Encoding": "identity"},
+        event_hooks={"request": [_http_only]},
+    )
+
+
+def get(url: str, *, timeout: float, limit: int = MAX_BYTES) -> Answer:
+    """The body behind an untrusted URL, at most `limit` bytes, in at most `timeout` seconds.
+
+    Raises httpx.HTTPError (worth another try) or a TaskFailure (not worth one).
+    """
+    checked_url(url)
+    deadline = time.monotonic() + timeout
+    with client(timeout) as http, http.stream("GET", url, follow_redirects=True) as response:
+        response.raise_for_status()
+        return Answer(str(response.url), b"".join(_chunks(response, limit, deadline)))
+
+
+def accepted(response: httpx.Response) -> httpx.Response:
+    """The response, if it is a success; RequestRefused for a lasting 4xx, httpx.HTTPStatusError for what may pass."""
+    if 400 <= response.status_code < 500 and response.status_code not in PASSING:
+        raise RequestRefused(response)
+    return response.raise_for_status()
+
+
+def checked_url(url: str) -> httpx.URL:
+    """The parsed URL; UrlRefused if it is not http or https with a host."""
+    try:
+        parsed = httpx.URL(url)
+    except (httpx.InvalidURL, TypeError, ValueError) as error:
+        raise UrlRefused(str(url)) from error
+    if parsed.scheme not in ("http", "https") or not parsed.host:
+        raise UrlRefused(url)
+    return parsed
+
+
+def is_public(address: str) -> bool:
+    """Whether an IP address is one of the open internet, also when an IPv4 address hides in an IPv6 one."""
+    ip = ipaddress.ip_address(address.partition("%")[0])
+    if isinstance(ip, ipaddress.IPv6Address) and (hidden := _hidden_ipv4(ip)):
+        ip = hidden
+    return ip.is_global and not ip.is_multicast and not ip.is_reserved
+
+
+def _hidden_ipv4(ip: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
+    if ip in ipaddress.ip_network("64:ff9b::/96"):  # NAT64
+        return ipaddress.IPv4Address(int(ip) & 0xFFFF_FFFF)
+    return ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else None)
+
+
+def _http_only(request: httpx.Request) -> None:
+    """Asked for every request, so also after every redirect."""
+    checked_url(str(request.url))
+
+
+def _chunks(response: httpx.Response, limit: int, deadline: float) -> Iterable[bytes]:
+    if response.headers.get("content-encoding", "identity") != "identity":
+        raise TaskFailure(f"{response.url} answers compressed although asked not to.")
+    read = 0
+    for chunk in response.iter_raw():
+        read += len(chunk)
+        if read > limit:
+            raise BodyTooLarge(str(response.url), limit)
+        if time.monotonic() > deadline:
+            raise httpx.ReadTimeout("The answer takes too long.", request=response.request)
+        yield chunk
+
+
+class _GuardedTransport(httpx.HTTPTransport):
+    def __init__(self, allowed: Collection[str]) -> None:
+        # httpx has no parameter for the network backend; the pool is made here as its own constructor makes it.
+        self._pool = httpcore.ConnectionPool(ssl_context=_ssl_context(), network_backend=_GuardedBackend(allowed))
+
+
+class _GuardedBackend(httpcore.SyncBackend):
+    """Resolves, checks, and connects to the checked address; TLS and Host keep the name."""
+
+    def __init__(self, allowed: Collection[str]) -> None:
+        self._allowed = {host.strip("[]").lower() for host in allowed}
+
+    def connect_tcp(self, host: str, port: int, timeout: float | None = None, **options: Any) -> httpcore.NetworkStream:
+        failure: Exception = httpcore.ConnectError(f"{host} has no address.")
+        for address in self._permitted(host, port):
+            try:
+                return super().connect_tcp(address, port, timeout, **options)
+            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
+                failure = error
+        raise failure
+
+    def _permitted(self, host: str, port: int) -> list[str]:
+        found = _addresses(host, port)
+        if host.lower() in self._allowed:
+            return found
+        permitted = [address for address in found if address in self._allowed or is_public(address)]
+        if found and not permitted:
+            raise AddressRefused(host, found)
+        return permitted
+
+
+def _addresses(host: str, port: int) -> list[str]:
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise httpcore.ConnectError(f"{host} can't be resolved: {error}") from error
+    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+
+
+@cache
+def _ssl_context() -> ssl.SSLContext:
+    return httpx.create_ssl_context(trust_env=False)
