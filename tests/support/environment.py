@@ -27,6 +27,7 @@ def environment(data: Path, database_url: str, redis_url: str, **more: str) -> d
         "SECRET_KEY": "a key for tests that is long enough to please every check of it, and is worth nothing",
         "JOBS_TASK_MODULES": PLAIN_TASKS,
         "JOBS_TIME_SCALE": "0.1",
+        "JOURNAL": str(data / "journal"),
         "PYTHONUNBUFFERED": "1",
         **more,
     }

@@ -137,6 +137,20 @@ class Station:
         """What one job returned."""
         return json.loads(self.result(id)["result"])
 
+    def letters(self, id: str) -> list[Row]:
+        """The dead letters of one job, oldest first."""
+        return self.sql("SELECT * FROM dlq_deadletter WHERE job_id = %s ORDER BY id", id)
+
+    def journal(self) -> list[str]:
+        """What the plain tasks wrote: what really ran, in order."""
+        path = self.data / "journal"
+        return path.read_text().splitlines() if path.exists() else []
+
+    def write(self, line: str) -> None:
+        """Add a line to the journal; `mended X` lets the task that waits for it succeed."""
+        with (self.data / "journal").open("a") as file:
+            file.write(f"{line}\n")
+
     # --- waiting ---
 
     def wait(self, look: Callable[[], T], timeout: float = PATIENCE, what: str = "") -> T:
