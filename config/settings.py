@@ -139,6 +139,9 @@ REDIS_URL = env(
     default=env("CELERY_BROKER_URL", default=DEVELOPMENT.get("redis_url", "redis://127.0.0.1:6379/0")),
 )
 
+#: Without a broker of one's own, `make run` starts a Valkey.
+REDIS_EMBEDDED = not (env("REDIS_URL", default="") or env("CELERY_BROKER_URL", default=""))
+
 # --- Celery ------------------------------------------------------------------------------------
 
 RESULT_BACKEND = "jobs.ledger.results:LedgerBackend"
@@ -162,6 +165,8 @@ CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_TASK_TIME_LIMIT = 300
 CELERY_TASK_SOFT_TIME_LIMIT = 240
+#: Seconds a stopping worker waits for running jobs before it hands them back (with REMAP_SIGTERM=SIGQUIT).
+CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 10
 CELERY_TASK_TRACK_STARTED = True
 CELERY_TASK_DEFAULT_QUEUE = "default"
 CELERY_TASK_CREATE_MISSING_QUEUES = False
