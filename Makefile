@@ -1,0 +1,69 @@
+# Everything is one word: `make run`, `make check`, `make test`. `make` alone lists them.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+SHELL := /bin/sh
+# More options for pytest: make test PYTEST="-k payments"
+PYTEST ?=
+# Tests at once: acceptance tests start whole stations, each with several processes.
+TEST_PROCESSES ?= 2
+
+# Development, unless the environment or .env says otherwise.
+ifeq ($(shell grep -s '^DEBUG=' .env),)
+DEBUG ?= 1
+export DEBUG
+endif
+
+.DEFAULT_GOAL := help
+.PHONY: help run check test unit acceptance lint format migrations env env-dev browser clean
+
+help: ## List these words
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+run: env ## Start everything: console, API, workers, beat, embedded Valkey (PORT=8000)
+	@exec $(BIN)/python manage.py run
+
+check: lint unit ## The quick part: lint, types, import rules, migrations, unit tests
+
+test: lint browser ## Every test, with real servers and a real browser
+	$(BIN)/python -m pytest tests -n $(TEST_PROCESSES) --dist loadgroup $(PYTEST)
+
+unit: env-dev ## The unit tests
+	$(BIN)/python -m pytest tests/unit -n $(TEST_PROCESSES) $(PYTEST)
+
+acceptance: browser ## The tests that start whole stations
+	$(BIN)/python -m pytest tests/acceptance -n $(TEST_PROCESSES) --dist loadgroup $(PYTEST)
+
+lint: env-dev ## Style, types, import rules, missing migrations
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	@data=$$(mktemp -d) && DEBUG=1 DATA_DIR=$$data $(BIN)/python manage.py makemigrations --check --dry-run; \
+	  code=$$?; rm -rf "$$data"; exit $$code
+
+format: env-dev ## Put the code into shape
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+migrations: env-dev ## Write missing migrations
+	DEBUG=1 $(BIN)/python manage.py makemigrations
+
+clean: ## Remove the environment and the development data
+	rm -rf $(VENV) var .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+
+# --- What the words above stand on ------------------------------------------------------------
+
+# The environment remembers the requirements it was made from, and is brought up to date when they change.
+env:
+	@cmp -s requirements.txt $(VENV)/installed.txt || \
+	  { sh .ci/environment $(PYTHON) $(VENV) requirements.txt && cp requirements.txt $(VENV)/installed.txt; }
+
+env-dev:
+	@cat requirements.txt requirements-dev.txt 2>/dev/null | cmp -s - $(VENV)/installed-dev.txt || \
+	  { sh .ci/environment $(PYTHON) $(VENV) requirements-dev.txt && \
+	    cp requirements.txt $(VENV)/installed.txt && \
+	    cat requirements.txt requirements-dev.txt > $(VENV)/installed-dev.txt; }
+
+browser: env-dev
+	@sh .ci/browser $(BIN)/python
