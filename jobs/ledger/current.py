@@ -1,0 +1,93 @@
+"""The claim in whose hands this thread is, and whether what it posts continues a finished job."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any
+
+from jobs import lifecycle
+from jobs.models import Job
+
+
+@dataclass
+class Claim:
+    """A running job as this process holds it; what its body wants posted waits here for the settle."""
+
+    id: str
+    token: str
+    using: str
+    task: str = ""
+    attempt: int = 1
+    retries: int = 0
+    root_job_id: str = ""
+    limited: bool = False
+    body: str = ""
+    #: Next steps, callbacks, chord bodies: enqueued in the settle's transaction.
+    outbox: list[Job] = field(default_factory=list)
+    #: The message of `Task.retry`: the RETRY move, not a publish.
+    retry: Job | None = None
+    retry_asked: bool = False
+    replaced: bool = False
+    #: A state that the body stored for its own id (`update_state`).
+    stored: str | None = None
+    #: Inside the settle's transaction: posts are inserted at once.
+    settling: bool = False
+    settled: bool = False
+    #: Errbacks that run user code inline: after the settle, not inside its transaction.
+    afterwards: list[Callable[[], Any]] = field(default_factory=list)
+
+
+_claim: ContextVar[Claim | None] = ContextVar("claim", default=None)
+_continuing: ContextVar[bool] = ContextVar("continuing", default=False)
+
+
+def claim() -> Claim | None:
+    return _claim.get()
+
+
+def holds(job_id: str) -> Claim | None:
+    """The current claim if it is on this job and not settled yet."""
+    held = _claim.get()
+    return held if held is not None and held.id == job_id and not held.settled else None
+
+
+@contextmanager
+def active(held: Claim | None) -> Iterator[None]:
+    """What runs inside does so under this claim (None: under none)."""
+    token = _claim.set(held)
+    try:
+        yield
+    finally:
+        _claim.reset(token)
+
+
+def is_continuing() -> bool:
+    return _continuing.get()
+
+
+@contextmanager
+def continuing() -> Iterator[None]:
+    """What is posted inside continues a job that has finished: frozen ids, posted again when it is replayed."""
+    token = _continuing.set(True)
+    try:
+        yield
+    finally:
+        _continuing.reset(token)
+
+
+# --- For the bodies of tasks ----------------------------------------------------------------------
+
+
+def current_job() -> Claim | None:
+    """The job that runs here (id, root_job_id, attempt), or None outside a worker."""
+    return _claim.get()
+
+
+def report_progress(done: float, total: float, note: str = "") -> None:
+    """Tell how far the running job is: `done` of `total`, with a note. Nothing outside a worker."""
+    if held := _claim.get():
+        lifecycle.report_progress(
+            held.id, held.token, json.dumps({"done": done, "total": total, "note": note[:200]}), using=held.using
+        )

@@ -1,0 +1,162 @@
+"""The claim cut: around a task's tracer, in the process that runs the body, before anything else of Celery's runs."""
+
+import logging
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from billiard.einfo import ExceptionInfo
+from celery import states
+from celery.app.trace import TraceInfo, trace_ok_t
+from celery.contrib.django.task import DjangoTask
+from celery.exceptions import Ignore, Reject
+from django.conf import settings
+from django.db import router
+
+from jobs import lifecycle, logs
+from jobs.conf import conf
+from jobs.ledger import current, settle
+from jobs.ledger.patience import DatabaseDown, patiently
+from jobs.lifecycle import Claimed, Refusal
+from jobs.messages import loads
+from jobs.models import Job
+from jobs.queues import declared
+from jobs.signatures import signature_of
+
+logger = logging.getLogger(__name__)
+
+#: Where the worker's parent puts the attempt's token in the request; popped before the tracer sees it.
+TICKET = "stationmaster"
+
+
+class Durable:
+    """What makes a task class durable; mixed into every task's class when it is registered."""
+
+    Request = "jobs.ledger.request:LedgerRequest"
+    _traced: Any = None
+
+    @property
+    def __trace__(self) -> Any:  # noqa: PLW3201  (Celery's name)
+        return self._traced
+
+    @__trace__.setter
+    def __trace__(self, tracer: Callable[..., Any] | None) -> None:  # noqa: PLW3201
+        self._traced = tracer and _claiming(self, tracer)
+
+    def retry(self, *args: Any, **kwargs: Any) -> Any:
+        if held := current.claim():
+            held.retry_asked = True
+        return super().retry(*args, **kwargs)  # type: ignore[misc]
+
+    def replace(self, sig: Any) -> Any:
+        """The id of this job goes to a later step; what is posted here joins the settle."""
+        held = current.claim()
+        if held is None:
+            return super().replace(sig)  # type: ignore[misc]
+        held.replaced = True
+        with current.continuing():
+            return super().replace(sig)  # type: ignore[misc]
+
+    def read_arguments(self) -> None:
+        """Give the body what its type hints say (a date where JSON has text)."""
+        run = self.run  # type: ignore[attr-defined]
+        if not getattr(run, "__annotations__", None) or hasattr(run, "_reads"):
+            return
+        task = self
+
+        @wraps(run)
+        def reading(*args: Any, **kwargs: Any) -> Any:
+            args, kwargs = signature_of(task).read(args, kwargs)
+            return run(*args, **kwargs)
+
+        reading._reads = True  # type: ignore[attr-defined]
+        self.run = reading  # type: ignore[method-assign]
+
+
+class DurableTask(Durable, DjangoTask):
+    """The base of every task that names none."""
+
+    abstract = True
+
+
+def _claiming(task: Any, tracer: Callable[..., Any]) -> Callable[..., Any]:
+    def traced(job_id: str, args: Any, kwargs: Any, request: dict[str, Any]) -> Any:
+        return run(task, tracer, job_id, request)
+
+    return traced
+
+
+def run(task: Any, tracer: Callable[..., Any], job_id: str, request: dict[str, Any]) -> Any:
+    """Claim, trace, and settle what the tracer leaves open. A hint that claims nothing is dropped."""
+    using = router.db_for_write(Job)
+    ticket = request.pop(TICKET, None) or {"token": job_id, "worker_id": ""}
+    try:
+        claimed = patiently(lambda: _claim(task, job_id, request, ticket, using), using)
+    except DatabaseDown as error:
+        logger.error("Job %s is handed back: %s", job_id, error)
+        return _handed_back(Reject(str(error), requeue=True), states.REJECTED)
+    if isinstance(claimed, Refusal):
+        logger.info("The hint of job %s is dropped: %s", job_id, claimed.value)
+        return _handed_back(Ignore(claimed.value), states.IGNORED)
+    return _traced(tracer, claimed, request)
+
+
+def _claim(task: Any, job_id: str, request: dict[str, Any], ticket: dict[str, str], using: str) -> Claimed | Refusal:
+    spec = declared().get((request.get("delivery_info") or {}).get("routing_key") or "")
+    return lifecycle.claim(
+        job_id,
+        task.name,
+        ticket["token"],
+        worker_id=ticket["worker_id"],
+        worker=request.get("hostname") or "",
+        lease=_hard_limit(task, request) + conf().lease_margin,
+        using=using,
+        limited=bool(spec and spec.limit),
+    )
+
+
+def _hard_limit(task: Any, request: dict[str, Any]) -> float:
+    """Seconds: the job's own limit, the task's, or the app's; no job is without one."""
+    given = (request.get("timelimit") or (None, None))[0]
+    return float(given or task.time_limit or settings.CELERY_TASK_TIME_LIMIT)
+
+
+def _traced(tracer: Callable[..., Any], claimed: Claimed, request: dict[str, Any]) -> Any:
+    args, kwargs = _fill(request, claimed)
+    held = current.Claim(
+        claimed.id,
+        claimed.token,
+        claimed.using,
+        claimed.task,
+        claimed.attempt,
+        claimed.retries,
+        claimed.root_job_id,
+        limited=claimed.limited,
+        body=claimed.body,
+    )
+    logged = logs.running.set((claimed.id, claimed.task, claimed.attempt))
+    try:
+        with current.active(held):
+            done = tracer(claimed.id, args, kwargs, request)
+            if not held.settled:
+                settle.leftover(held, done.info)
+        return done
+    finally:
+        logs.running.reset(logged)
+
+
+def _fill(request: dict[str, Any], claimed: Claimed) -> tuple[Any, Any]:
+    """The request as the table has it: a forged or stale message decides nothing."""
+    args, kwargs, embed = loads(claimed.body)
+    envelope = loads(claimed.envelope)
+    request.update(envelope["headers"], args=args, kwargs=kwargs, **(embed or {}))
+    request["delivery_info"] = {**(request.get("delivery_info") or {}), "priority": claimed.priority}
+    return args, kwargs
+
+
+def _handed_back(exc: Exception, state: str) -> Any:
+    """What the tracer would return for a body that raised this: the parent acks (Ignore) or requeues (Reject)."""
+    try:
+        raise exc
+    except (Ignore, Reject):
+        return trace_ok_t(ExceptionInfo(internal=True), TraceInfo(state, exc), 0.0, "")

@@ -1,0 +1,156 @@
+"""The settle: what is one transaction when an attempt ends, retried while the database is down."""
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from celery import states
+from celery.exceptions import Reject
+from django.db import transaction
+
+from jobs import lifecycle
+from jobs.ledger import current
+from jobs.ledger.current import Claim
+from jobs.ledger.patience import DatabaseDown, patiently
+from jobs.lifecycle import Failure
+from jobs.models import Job
+from jobs.states import Outcome, Reason
+
+logger = logging.getLogger(__name__)
+
+
+def settled(held: Claim, move: Callable[[], bool], *, and_then: Sequence[Callable[[], Any]] = ()) -> bool:
+    """Do the move, and what belongs to it, in one transaction; False for a late writer, whose part is dropped.
+
+    While the database is down it is tried again, whole. When patience ends the job is handed back to the queue.
+    """
+
+    def once() -> bool:
+        held.afterwards.clear()
+        if not and_then:
+            return move()
+        with transaction.atomic(using=held.using):
+            done = move()
+            if done:
+                for part in and_then:
+                    part()
+        return done
+
+    done = _settling(held, once)
+    held.settled = True
+    if not done:
+        logger.warning("Job %s was settled by somebody else; what this attempt did is not recorded", held.id)
+        return False
+    for errback in held.afterwards:
+        errback()
+    return True
+
+
+def _settling(held: Claim, once: Callable[[], bool]) -> bool:
+    held.settling = True
+    try:
+        with current.continuing():
+            return patiently(once, held.using)
+    except DatabaseDown as error:
+        raise Reject(str(error), requeue=True) from error
+    finally:
+        held.settling = False
+
+
+def deliver_outbox(held: Claim) -> None:
+    """Enqueue what the tracer posted for the finished body, in the settle's transaction."""
+    jobs, held.outbox = held.outbox, []
+    try:
+        lifecycle.enqueue(jobs, by_worker=True, using=held.using)
+    finally:
+        held.outbox = jobs
+
+
+def free_slot(held: Claim) -> None:
+    lifecycle.give_slots_back([held.id], held.using)
+
+
+def reason_of(held: Claim, exc: BaseException) -> Reason:
+    """Why a body's error is for good: it had asked for retries and they are used up, or it never asked."""
+    return Reason.EXHAUSTED if held.retry_asked else Reason.NOT_RETRYABLE
+
+
+def failure_of(exc: Any, traceback: Any = None) -> Failure:
+    """The error as rows keep it."""
+    return Failure(type(exc).__name__, _words(exc), str(traceback or ""))
+
+
+def leftover(held: Claim, info: Any) -> None:
+    """Settle what the tracer did not hand to the result backend: `ignore_result` retries, Ignore, Reject, replace."""
+    state = info.state if info is not None else states.SUCCESS
+    if held.replaced and state == states.IGNORED:
+        replaced(held)
+    elif state == states.RETRY and held.retry is not None:
+        retried(held, failure_of(info.retval.exc or info.retval))
+    elif state == states.IGNORED:
+        ignored(held, info)
+    elif state == states.REJECTED and info.retval.requeue:
+        # The parent puts the same message back, which stays "redelivered" for code that looks.
+        settled(held, lambda: lifecycle.release(held.id, held.token, using=held.using))
+
+
+def retried(held: Claim, failure: Failure, *, and_then: Sequence[Callable[[], Any]] = ()) -> bool:
+    again = held.retry
+    assert again is not None, "a retry has a message"
+    return settled(
+        held, lambda: lifecycle.retry(held.id, held.token, again, failure, using=held.using), and_then=and_then
+    )
+
+
+def replaced(held: Claim) -> None:
+    """The body's place is taken by other steps; one of them, now or later, carries this id."""
+    settled(
+        held,
+        lambda: lifecycle.replace(held.id, held.token, using=held.using),
+        and_then=[lambda: deliver_outbox(held)],
+    )
+
+
+def ignored(held: Claim, info: Any) -> None:
+    """`Ignore` ends the job without a result, or with the end that the body stored itself."""
+    failure = failure_of(info.retval)
+    if held.stored == states.FAILURE:
+        settled(
+            held,
+            lambda: lifecycle.die(held.id, held.token, reason_of(held, info.retval), failure, using=held.using),
+        )
+    elif held.stored == states.REVOKED:
+        settled(held, lambda: lifecycle.cancel_running(held.id, held.token, failure, using=held.using))
+    else:
+        settled(held, lambda: lifecycle.succeed(held.id, held.token, None, using=held.using), and_then=_slot(held))
+
+
+def crashed(held: Claim, failure: Failure) -> bool:
+    """The worker died under the job; True when that was once too often and the job died with it."""
+    ended: list[Any] = []
+    settled(
+        held,
+        lambda: bool(ended.append(lifecycle.crash(held.id, held.token, failure, using=held.using)) or ended[-1]),
+    )
+    return bool(ended) and ended[-1] == "dead"
+
+
+def _slot(held: Claim) -> list[Callable[[], Any]]:
+    return [lambda: free_slot(held)] if held.limited else []
+
+
+def claim_of(job: Job, using: str) -> Claim:
+    """The claim that a running row describes, for whoever settles it from outside (the rescuer)."""
+    return Claim(
+        job.id, job.token or "", using, job.task, job.attempt, job.retries, job.root_job_id, limited=True, body=job.body
+    )
+
+
+def _words(exc: Any) -> str:
+    try:
+        return str(exc)
+    except Exception:  # noqa: BLE001  (user code's __str__ is data here)
+        return f"<{type(exc).__name__} that can't be shown>"
+
+
+TIMED_OUT = (Reason.TIMED_OUT, Outcome.TIMED_OUT)

@@ -1,0 +1,36 @@
+"""The database's clock in raw SQL."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.utils import timezone
+
+
+def moment(using: str, seconds: float = 0) -> tuple[str, list[Any]]:
+    """(SQL, params) of now + seconds.
+
+    PostgreSQL's clock_timestamp() moves within a transaction. SQLite lives on this host, so its clock is the host's,
+    which has microseconds where SQLite's own functions have milliseconds.
+    """
+    connection = connections[using]
+    if connection.vendor == "postgresql":
+        return "(clock_timestamp() + %s * interval '1 second')", [seconds]
+    return "%s", [adapted(connection, timezone.now() + timedelta(seconds=seconds))]
+
+
+def now(using: str) -> datetime:
+    """The database's time, for comparing with what it stored."""
+    connection = connections[using]
+    if connection.vendor != "postgresql":
+        return timezone.now()
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT clock_timestamp()")
+        told: datetime = cursor.fetchone()[0]
+        return told.astimezone(UTC)
+
+
+def adapted(connection: BaseDatabaseWrapper, value: datetime | None) -> Any:
+    """A time as the database driver takes it."""
+    return value if value is None else connection.ops.adapt_datetimefield_value(value)

@@ -1,0 +1,87 @@
+"""Requeue: what ended runs again, under its own id or as a changed successor."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.db import transaction
+from django.db.models import F, Value
+from django.db.models.functions import Greatest, Now
+
+from jobs.lifecycle import chords
+from jobs.lifecycle.queueing import paused
+from jobs.lifecycle.ringing import ring_after_commit
+from jobs.models import Job
+from jobs.signals import job_requeued
+from jobs.states import ENDED, REQUEUE, REQUEUEABLE, Hold, State
+
+#: What a new message for a known id replaces.
+MESSAGE = (
+    "queue priority retries max_attempts body envelope ignore_result run_at expires_at canvas_id parent_id group_id "
+    "task unique_key"
+).split()
+
+
+def requeue(ids: Sequence[str], *, by: str, reason: str = "", using: str) -> list[str]:
+    """Give dead, cancelled and expired jobs one more attempt; the ids that were in such a state."""
+    with transaction.atomic(using=using):
+        found = Job.objects.using(using).select_for_update().filter(id__in=list(ids), state__in=REQUEUEABLE)
+        jobs = [job for job in found.order_by("created_at", "id") if job.hold != Hold.REPLACED]
+        for queue in {job.queue for job in jobs}:
+            _queue_again([job for job in jobs if job.queue == queue], queue, using)
+        chords.count_up(jobs, using)
+        moved = [job.id for job in jobs]
+        if moved:
+            job_requeued.send(sender=Job, job_ids=moved, replaced_by={}, by=by, reason=reason, using=using)
+    return moved
+
+
+def _queue_again(jobs: list[Job], queue: str, using: str) -> None:
+    hold = Hold.PAUSED if paused(queue, using) else Hold.NONE
+    Job.objects.using(using).filter(id__in=[job.id for job in jobs], state__in=REQUEUEABLE).update(
+        **_fresh(),
+        hold=hold,
+        expires_at=None,
+        run_at=None,
+        max_attempts=Greatest(F("max_attempts"), F("attempt") + 1),
+        rung_at=Now(),
+    )
+    if not hold:
+        ring_after_commit(jobs, using)
+
+
+def succeed_by(old: Job, new_id: str, *, by: str, reason: str = "", using: str) -> None:
+    """Tell that `new_id`, with changed arguments, runs in the place of `old` (in the caller's transaction)."""
+    chords.count_up([old], using)
+    job_requeued.send(sender=Job, job_ids=[old.id], replaced_by={old.id: new_id}, by=by, reason=reason, using=using)
+
+
+def repost(job: Job, *, by_worker: bool, using: str) -> bool:
+    """A known id was posted again with this message; whether it runs (again)."""
+    rows = Job.objects.using(using).filter(id=job.id)
+    if by_worker:
+        # The id was given on by Task.replace: the step that now carries it has come.
+        rows = rows.filter(hold=Hold.REPLACED)
+    else:
+        rows = rows.filter(state__in=ENDED).exclude(hold=Hold.REPLACED)
+    hold = Hold.PAUSED if paused(job.queue, using) else Hold.NONE
+    message: dict[str, Any] = {name: getattr(job, name) for name in MESSAGE}
+    if not rows.update(**_fresh(), **message, hold=hold, attempt=0, crashes=0, rung_at=Now()):
+        return False
+    if job.run_at is not None:
+        # Due at once or later: the dispatcher decides by the database's clock.
+        Job.objects.using(using).filter(id=job.id, state=State.QUEUED).update(state=State.SCHEDULED, rung_at=None)
+    elif not hold:
+        ring_after_commit([job], using)
+    return True
+
+
+def _fresh() -> dict[str, Any]:
+    """What every job that runs again starts with."""
+    return {
+        "state": REQUEUE.target,
+        "finished_at": None,
+        "cancel_requested": False,
+        "progress": None,
+        "error": Value(""),
+        "message": Value(""),
+    }

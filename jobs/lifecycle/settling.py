@@ -1,0 +1,294 @@
+"""Settle: close the running attempt with an outcome; only the holder of the token can. A late writer changes nothing."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from django.db import connections, transaction
+from django.db.models import F
+from django.db.models.functions import Greatest, Now
+
+from jobs.backoff import crash_delay
+from jobs.conf import conf
+from jobs.lifecycle.moment import moment
+from jobs.lifecycle.queueing import give_slots_back
+from jobs.lifecycle.ringing import ring_after_commit
+from jobs.models import Attempt, Job
+from jobs.signals import job_died
+from jobs.states import CANCEL, DIE, RELEASE, REPLACE, RETRY, SUCCEED, Hold, Outcome, Reason, State
+
+
+@dataclass(frozen=True)
+class ResultRow:
+    """A django-celery-results row: what `AsyncResult` reads. Times are filled in from the job."""
+
+    task_id: str
+    columns: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why an attempt ended badly."""
+
+    error: str
+    message: str = ""
+    traceback: str = ""
+
+
+@dataclass(frozen=True)
+class Death:
+    """A job that died for good: what the dead letter records."""
+
+    job: Job
+    reason: Reason
+    error: str
+    message: str
+    traceback: str
+
+
+LETS_GO: dict[str, Any] = {"token": None, "worker_id": None, "lease_until": None}
+
+
+# --- Success: one statement on PostgreSQL ---------------------------------------------------------
+
+
+def succeed(job_id: str, token: str, result: ResultRow | None, *, using: str) -> bool:
+    """running → succeeded, with its result; False for a late writer."""
+    connection = connections[using]
+    now, at = moment(using)
+    update = (
+        f"UPDATE jobs_job SET state = '{SUCCEED.target}', finished_at = {now}, token = NULL, worker_id = NULL, "
+        f"lease_until = NULL, error = '', message = '' WHERE id = %s AND state = '{State.RUNNING}' AND token = %s"
+    )
+    if result is None:
+        with connection.cursor() as cursor:
+            cursor.execute(update, [*at, job_id, token])
+            return bool(cursor.rowcount)
+    if connection.vendor == "postgresql":
+        source = f"WITH job AS ({update} RETURNING created_at, started_at) "
+        return bool(_store(result, "FROM job", source, [*at, job_id, token], using))
+    with transaction.atomic(using=using, savepoint=False), connection.cursor() as cursor:
+        cursor.execute(update, [*at, job_id, token])
+        if not cursor.rowcount:
+            return False
+        _store(result, "FROM jobs_job WHERE id = %s", "", [], using, [job_id])
+    return True
+
+
+def store(result: ResultRow, using: str) -> None:
+    """Write a result row by itself, in one statement (a state that user code stores, an id that has no job)."""
+    now, at = moment(using)
+    _store(result, f"FROM (SELECT {now} AS created_at, NULL AS started_at) AS made", "", [], using, at, now_params=True)
+
+
+def _store(
+    result: ResultRow,
+    source: str,
+    prefix: str,
+    prefix_params: list[Any],
+    using: str,
+    source_params: Sequence[Any] = (),
+    now_params: bool = False,
+) -> int:
+    """The upsert: `INSERT ... SELECT values, times FROM source ON CONFLICT DO UPDATE`."""
+    now, at = moment(using)
+    columns = {"task_id": result.task_id, **result.columns}
+    names = [*columns, "date_created", "date_started", "date_done"]
+    kept = [name for name in names if name not in ("task_id", "date_created")]
+    timed = connections[using].vendor == "postgresql"
+    cast = "::timestamptz" if timed else ""
+    with connections[using].cursor() as cursor:
+        cursor.execute(
+            f"{prefix}INSERT INTO django_celery_results_taskresult ({', '.join(names)}) "
+            f"SELECT {', '.join(['%s'] * len(columns))}, created_at{cast}, started_at{cast}, {now} {source} "
+            + ("WHERE true " if not timed and "WHERE" not in source else "")
+            + "ON CONFLICT (task_id) DO UPDATE SET "
+            + ", ".join(f"{name} = excluded.{name}" for name in kept),
+            [*prefix_params, *columns.values(), *at, *source_params],
+        )
+        return int(cursor.rowcount)
+
+
+# --- The other ends -------------------------------------------------------------------------------
+
+
+def retry(job_id: str, token: str, again: Job, failure: Failure, *, using: str) -> bool:
+    """running → retrying with the message `again` (its run_at; none: queued and rung at once)."""
+    with transaction.atomic(using=using):
+        job = _take_back(job_id, token, using)
+        if job is None:
+            return False
+        at_once = again.run_at is None
+        _write(
+            job,
+            using,
+            **LETS_GO,
+            state=State.QUEUED if at_once else RETRY.target,
+            rung_at=Now() if at_once else None,
+            run_at=again.run_at,
+            expires_at=again.expires_at,
+            retries=again.retries,
+            queue=again.queue,
+            priority=again.priority,
+            body=again.body,
+            envelope=again.envelope,
+            **_said(failure),
+        )
+        _remember(job, Outcome.RETRIED, failure, using)
+        give_slots_back([job_id], using)
+        if at_once:
+            ring_after_commit([again], using)
+    return True
+
+
+def die(
+    job_id: str, token: str, reason: Reason, failure: Failure, *, outcome: Outcome = Outcome.FAILED, using: str
+) -> bool:
+    """running → dead; files the dead letter in the same transaction."""
+    with transaction.atomic(using=using):
+        job = _take_back(job_id, token, using)
+        if job is None:
+            return False
+        _write(job, using, **LETS_GO, state=DIE.target, finished_at=Now(), **_said(failure))
+        _remember(job, outcome, failure, using)
+        give_slots_back([job_id], using)
+        _announce([Death(job, reason, failure.error, failure.message, failure.traceback)], using)
+    return True
+
+
+def die_waiting(ids: Sequence[str], reason: Reason, failure: Failure, *, using: str) -> list[Job]:
+    """queued → dead: nobody will ever run these; the jobs that died."""
+    with transaction.atomic(using=using):
+        jobs = list(Job.objects.using(using).select_for_update().filter(id__in=list(ids), state=State.QUEUED))
+        Job.objects.using(using).filter(id__in=[job.id for job in jobs], state=State.QUEUED).update(
+            state=DIE.target, hold=Hold.NONE, finished_at=Now(), **_said(failure)
+        )
+        _announce([Death(job, reason, failure.error, failure.message, failure.traceback) for job in jobs], using)
+    return jobs
+
+
+def crash(job_id: str, token: str, failure: Failure, *, using: str) -> State | None:
+    """Its worker is gone: running → retrying after a backoff, or dead at the third time. None for a late writer."""
+    with transaction.atomic(using=using):
+        job = _take_back(job_id, token, using)
+        if job is None:
+            return None
+        crashes = job.crashes + 1
+        if crashes >= conf().max_crashes:
+            Job.objects.using(using).filter(id=job_id, token=token).update(crashes=crashes)
+            job.crashes = crashes
+            die(job_id, token, Reason.CRASHED, failure, outcome=Outcome.CRASHED, using=using)
+            return State.DEAD
+        _write(
+            job,
+            using,
+            **LETS_GO,
+            state=RETRY.target,
+            crashes=crashes,
+            max_attempts=F("max_attempts") + 1,
+            run_at=_in(crash_delay(crashes)),
+            **_said(failure),
+        )
+        _remember(job, Outcome.CRASHED, failure, using)
+        give_slots_back([job_id], using)
+    return State.RETRYING
+
+
+def release(job_id: str, token: str, *, ring: bool = False, using: str) -> bool:
+    """running → queued, the attempt given back: nothing went wrong with the job."""
+    with transaction.atomic(using=using):
+        job = _take_back(job_id, token, using)
+        if job is None:
+            return False
+        _write(
+            job,
+            using,
+            **LETS_GO,
+            state=RELEASE.target,
+            attempt=Greatest(F("attempt") - 1, 0),
+            started_at=None,
+            rung_at=Now(),
+        )
+        give_slots_back([job_id], using)
+        if ring:
+            ring_after_commit([job], using)
+    return True
+
+
+def cancel_running(job_id: str, token: str, failure: Failure, *, using: str) -> bool:
+    """running → cancelled: it was terminated."""
+    with transaction.atomic(using=using):
+        job = _take_back(job_id, token, using)
+        if job is None:
+            return False
+        _write(job, using, **LETS_GO, state=CANCEL.target, finished_at=Now(), cancel_requested=True)
+        _remember(job, Outcome.CANCELLED, failure, using)
+        give_slots_back([job_id], using)
+    return True
+
+
+def replace(job_id: str, token: str, *, using: str) -> bool:
+    """running → queued with hold `replaced`: the id now belongs to a later step, whose enqueue ends the hold."""
+    with transaction.atomic(using=using):
+        job = _take_back(job_id, token, using)
+        if job is None:
+            return False
+        _write(job, using, **LETS_GO, state=REPLACE.target, hold=Hold.REPLACED, started_at=None)
+        give_slots_back([job_id], using)
+    return True
+
+
+def fail_replaced(job_id: str, failure: Failure, *, using: str) -> bool:
+    """A step before the one that carries this id died: dead, still held for that step, and without a letter."""
+    held = Job.objects.using(using).filter(id=job_id, state=State.QUEUED, hold=Hold.REPLACED)
+    return bool(held.update(state=DIE.target, finished_at=Now(), **_said(failure)))
+
+
+def report_progress(job_id: str, token: str, progress: str, *, using: str) -> None:
+    """What the body says of how far it is; nothing for a late writer."""
+    Job.objects.using(using).filter(id=job_id, state=State.RUNNING, token=token).update(progress=progress)
+
+
+def _take_back(job_id: str, token: str, using: str) -> Job | None:
+    """The row, locked, if this token still holds it."""
+    rows = Job.objects.using(using).select_for_update().filter(id=job_id, state=State.RUNNING, token=token)
+    job: Job | None = rows.first()
+    return job
+
+
+def _write(job: Job, using: str, **columns: Any) -> None:
+    Job.objects.using(using).filter(id=job.id, state=State.RUNNING, token=job.token).update(**columns)
+
+
+def _remember(job: Job, outcome: Outcome, failure: Failure, using: str) -> None:
+    """Every unsuccessful attempt keeps its traceback, longer than any result row."""
+    Attempt.objects.using(using).create(
+        job_id=job.id,
+        number=job.attempt,
+        outcome=outcome,
+        worker=job.worker,
+        started_at=job.started_at,
+        ended_at=Now(),
+        error=failure.error[:255],
+        message=_text(failure.message),
+        traceback=_text(failure.traceback),
+    )
+
+
+def _announce(deaths: list[Death], using: str) -> None:
+    if deaths:
+        job_died.send(sender=Job, deaths=deaths, using=using)
+
+
+def _said(failure: Failure) -> dict[str, str]:
+    return {"error": failure.error[:255], "message": _text(failure.message)[:500]}
+
+
+def _text(text: str) -> str:
+    """PostgreSQL keeps no NUL in text; an error may hold one."""
+    return text.replace("\x00", "\\x00")
+
+
+def _in(seconds: float) -> Any:
+    return Now() + timedelta(seconds=seconds)
