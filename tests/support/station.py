@@ -11,6 +11,7 @@ from typing import Any, ParamSpec, TypeVar
 
 import httpx
 
+from tests.support import calls
 from tests.support.console import Console
 from tests.support.databases import Databases
 from tests.support.environment import environment
@@ -100,6 +101,14 @@ class Station:
         if self._console is None or not self._console.process.running:
             self._console = Console("console", self.data / "logs" / "console.log", self.env)
         return self._console.call(function, *args, **kwargs)
+
+    def post(self, task: Any, *args: Any, kwargs: Mapping[str, Any] | None = None, **options: Any) -> str:
+        """`task.apply_async(args, kwargs, **options)` in a process of this station; the id it answers."""
+        return self.call(calls.apply, task.name, args, dict(kwargs or {}), options)
+
+    def get(self, id: str, timeout: float = PATIENCE) -> Any:
+        """`AsyncResult(id).get()` in a process of this station."""
+        return self.call(calls.get, id, timeout)
 
     def console(self, env: Mapping[str, str] | None = None) -> Console:
         """One more process to call functions in, beside that of `call`."""
