@@ -4,7 +4,7 @@ import os
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
-from jobs.ledger.app import LedgerCelery  # noqa: E402  (needs the settings module's name)
+from jobs.ledger.app import LedgerCelery
 
 app = LedgerCelery("stationmaster")
 app.config_from_object("django.conf:settings", namespace="CELERY")

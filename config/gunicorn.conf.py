@@ -4,7 +4,7 @@ import os
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
-from django.conf import settings  # noqa: E402  (needs the settings module's name)
+from django.conf import settings
 
 bind = f"[{settings.HOST}]:{settings.PORT}" if ":" in settings.HOST else f"{settings.HOST}:{settings.PORT}"
 # Two processes outlive the crash of one. A thread may be held for 30 s by GET /tasks/{id}?wait=30.

@@ -20,7 +20,9 @@ class PortTaken(JobError):
 
     def __init__(self, host: str, port: int) -> None:
         self.host, self.port = host, port
-        super().__init__(f"Port {port} on {host} is in use by another program. Choose another: make run PORT={port + 1}")
+        super().__init__(
+            f"Port {port} on {host} is in use by another program. Choose another: make run PORT={port + 1}"
+        )
 
 
 class NoValkey(JobError):

@@ -21,7 +21,7 @@ def part(directory: Path, port: int) -> Part:
     leaves the server in the terminal's process group, where Ctrl-C ends it before the workers have drained."""
     directory.mkdir(parents=True, exist_ok=True)
     where = ["--bind", HOST, "--port", str(port), "--dir", str(directory)]
-    kept = ["--appendonly", "yes", "--save", "", "--maxmemory-policy", "noeviction", "--loglevel", "warning"]
+    kept = ["--appendonly", "yes", "--save", "", "--maxmemory-policy", "noeviction", "--logfile", str(directory / "log")]
     return Part("valkey", (str(_binary()), *where, *kept), Wave.VALKEY)
 
 
@@ -57,7 +57,7 @@ def wait(port: int, running: Callable[[], bool], patience: float = 15) -> None:
     deadline = time.monotonic() + patience
     while not _answers(port):
         if not running():
-            raise NoValkey("it ended at once (its last words stand above)")
+            raise NoValkey("it ended at once; its log lies in DATA_DIR/valkey/log")
         if time.monotonic() > deadline:
             raise NoValkey(f"it did not answer within {patience:g} s")
         time.sleep(0.05)
