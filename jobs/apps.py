@@ -1,9 +1,22 @@
 """Wiring of the job ledger."""
 
+from typing import Any
+
 from django.apps import AppConfig
+from django.db import connections
+from django.db.models.signals import post_migrate
 
 
 class JobsConfig(AppConfig):
     name = "jobs"
     verbose_name = "Jobs"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        from jobs.schedules import builtin
+
+        def install_schedules(*, using: str, **_: Any) -> None:
+            if "django_celery_beat_periodictask" in connections[using].introspection.table_names():
+                builtin.install()
+
+        post_migrate.connect(install_schedules, sender=self, weak=False, dispatch_uid="jobs.schedules")

@@ -12,4 +12,4 @@ class SandboxConfig(AppConfig):
     def ready(self) -> None:
         from jobs.sandbox.sample import put_sample
 
-        post_migrate.connect(put_sample, sender=self)
+        post_migrate.connect(put_sample, sender=self, dispatch_uid="sandbox.sample")

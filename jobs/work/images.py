@@ -11,7 +11,7 @@ from PIL import Image
 
 from jobs.errors import TaskFailure
 from jobs.work import keys
-from jobs.work.operations import FORMATS, Picture, has_alpha, operation, upright
+from jobs.work.operations import FORMATS, Operation, Picture, has_alpha, operation, upright
 
 #: Formats that are read; none of them starts another program.
 READABLE = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
@@ -54,7 +54,7 @@ def process(path: str, operations: Sequence[object], progress: Progress) -> dict
     result = encoded(picture)
     output = keys.write(keys.beside(key, "_processed", picture.extension), result)
     sizes = {"input": _size(before, content), "output": _size(picture, result)}
-    return {"input": key, "output": output, "operations": list(operations), "sizes": sizes}
+    return {"input": key, "output": output, "operations": [_posted(o) for o in operations], "sizes": sizes}
 
 
 def opened(key: str, content: bytes) -> Picture:
@@ -78,6 +78,11 @@ def encoded(picture: Picture) -> bytes:
     out = io.BytesIO()
     _as_written(picture.image, picture.format).save(out, picture.format, **picture.options)
     return out.getvalue()
+
+
+def _posted(given: object) -> object:
+    """As JSON again: the signature may have read it into an Operation."""
+    return given.model_dump(exclude_unset=True) if isinstance(given, Operation) else given
 
 
 def _written_as(key: str, kind: str) -> tuple[str, str]:

@@ -1,5 +1,7 @@
 """Storage keys: the names of files in Django's default storage, as tasks get and pass them."""
 
+import hashlib
+import re
 from pathlib import PurePosixPath
 
 from django.core.exceptions import SuspiciousFileOperation
@@ -30,6 +32,11 @@ def beside(key: str, suffix: str, extension: str) -> str:
     """The key of a sibling: `uploads/photo.jpg` with `_processed`, `png` is `uploads/photo_processed.png`."""
     path = PurePosixPath(key)
     return str(path.with_name(f"{path.stem}{suffix}.{extension}"))
+
+
+def name_of(job_id: str) -> str:
+    """A file name of its own for a job: the id where it can be one, else its hash (any text can be a job's id)."""
+    return job_id if re.fullmatch(r"[A-Za-z0-9-]{1,64}", job_id) else hashlib.sha256(job_id.encode()).hexdigest()
 
 
 def read(key: str, limit: int) -> bytes:

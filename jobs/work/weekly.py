@@ -40,7 +40,7 @@ def figures(now: datetime) -> dict[str, Any]:
     days = _days(jobs, now.date())
     states = [state.value for state in State if any(day["counts"][state.value] for day in days)]
     return {
-        "since": now.date() - timedelta(days=DAYS - 1),
+        "since": now.date() - timedelta(days=DAYS),
         "until": now.date(),
         "states": states,
         "days": [{**day, "cells": [day["counts"][state] for state in states]} for day in days],
