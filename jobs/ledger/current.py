@@ -1,6 +1,7 @@
 """The claim in whose hands this thread is, and whether what it posts continues a finished job."""
 
 import json
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -35,9 +36,14 @@ class Claim:
     #: Inside the settle's transaction: posts are inserted at once.
     settling: bool = False
     settled: bool = False
+    #: May wait for the database (a child may, the worker's parent may not).
+    patient: bool = True
     #: Errbacks that run user code inline: after the settle, not inside its transaction.
     afterwards: list[Callable[[], Any]] = field(default_factory=list)
 
+
+#: This process (and the children it forks), as its Worker row is called.
+PROCESS = str(uuid.uuid4())
 
 _claim: ContextVar[Claim | None] = ContextVar("claim", default=None)
 _continuing: ContextVar[bool] = ContextVar("continuing", default=False)

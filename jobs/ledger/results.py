@@ -1,5 +1,6 @@
 """The settle cut: Celery's result backend, whose every end of an attempt is one transaction with the ledger."""
 
+import json
 import logging
 import time
 from collections.abc import Iterable, Iterator
@@ -8,7 +9,7 @@ from typing import Any
 
 from billiard.exceptions import TimeLimitExceeded
 from celery import states
-from celery.backends.base import Context
+from celery.app.task import Context
 from celery.canvas import maybe_signature
 from celery.exceptions import ChordError, TaskRevokedError, TimeoutError, WorkerLostError
 from celery.result import GroupResult, ResultSet, allow_join_result
@@ -135,8 +136,7 @@ class LedgerBackend(DatabaseBackend):
         """Jobs that were cancelled or expired while they waited: a chord counts them as ended."""
         for job in jobs:
             if chords.chord_of(job):
-                request = settle_context(job)
-                self.on_chord_part_return(request, states.REVOKED, TaskRevokedError(reason))
+                self.on_chord_part_return(settle.context_of(job), states.REVOKED, TaskRevokedError(reason))
 
     def _call_task_errbacks(self, request: Any, exc: Any, traceback: Any) -> None:
         """Errbacks that are tasks are enqueued in the settle's transaction, inline ones run after it."""
@@ -338,7 +338,7 @@ class LedgerBackend(DatabaseBackend):
         if not isinstance(header, GroupResult):
             header = self.app.GroupResult(*header_result_args)
         members = [member.as_tuple() for member in header]
-        chords.create(header.id, members, body.get("chord_size") or len(members), self.using)
+        chords.create(header.id, json.dumps(members), body.get("chord_size") or len(members), self.using)
 
     def set_chord_size(self, group_id: str, chord_size: int) -> None:
         chords.resize(group_id, chord_size, self.using)
@@ -367,11 +367,6 @@ class LedgerBackend(DatabaseBackend):
             self.chord_error_from_stack(body, ChordError(f"Callback error: {exc!r}"))
         else:
             chords.close(header.id, self.using)
-
-
-def settle_context(job: Job) -> Any:
-    """The request that a job's body would have seen."""
-    return settle.context_of(job)
 
 
 def _why(held: Claim, exc: Any) -> tuple[Reason, Outcome]:

@@ -1,20 +1,23 @@
 """The settle: what is one transaction when an attempt ends, retried while the database is down."""
 
 import logging
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from celery import states
+from celery.app.task import Context
 from celery.exceptions import Reject
-from django.db import transaction
+from django.db import connections, transaction
 
 from jobs import lifecycle
 from jobs.ledger import current
 from jobs.ledger.current import Claim
-from jobs.ledger.patience import DatabaseDown, patiently
+from jobs.ledger.patience import DOWN, DatabaseDown, patiently
 from jobs.lifecycle import Failure
+from jobs.messages import loads
 from jobs.models import Job
-from jobs.states import Outcome, Reason
+from jobs.states import Outcome, Reason, State
 
 logger = logging.getLogger(__name__)
 
@@ -50,11 +53,39 @@ def _settling(held: Claim, once: Callable[[], bool]) -> bool:
     held.settling = True
     try:
         with current.continuing():
-            return patiently(once, held.using)
+            return patiently(once, held.using) if held.patient else _try(held, once)
     except DatabaseDown as error:
         raise Reject(str(error), requeue=True) from error
     finally:
         held.settling = False
+
+
+# --- In the worker's parent: its event loop must not wait ------------------------------------------
+
+#: Settles that the parent could not do at once: its heartbeat thread tries them again.
+postponed: deque[tuple[Claim, Callable[[], bool]]] = deque()
+
+
+def _try(held: Claim, once: Callable[[], bool]) -> bool:
+    try:
+        return once()
+    except DOWN as error:
+        logger.warning("The end of job %s can't be written yet: %s", held.id, error)
+        postponed.append((held, once))
+        return True
+    finally:
+        # The parent forks; no connection may cross that.
+        connections[held.using].close()
+
+
+def settle_postponed() -> None:
+    """Write what had to wait; raises what the database says when it still can't."""
+    while postponed:
+        held, once = postponed[0]
+        held.settling = True
+        with current.active(held), current.continuing():
+            once()
+        postponed.popleft()
 
 
 def deliver_outbox(held: Claim) -> None:
@@ -125,14 +156,17 @@ def ignored(held: Claim, info: Any) -> None:
         settled(held, lambda: lifecycle.succeed(held.id, held.token, None, using=held.using), and_then=_slot(held))
 
 
-def crashed(held: Claim, failure: Failure) -> bool:
-    """The worker died under the job; True when that was once too often and the job died with it."""
-    ended: list[Any] = []
-    settled(
-        held,
-        lambda: bool(ended.append(lifecycle.crash(held.id, held.token, failure, using=held.using)) or ended[-1]),
-    )
-    return bool(ended) and ended[-1] == "dead"
+def crashed(held: Claim, exc: Exception, request: Any, backend: Any) -> None:
+    """The worker died under the job: it waits for its next attempt, or dies with its result, letter and errbacks."""
+
+    def move() -> bool:
+        moved = lifecycle.crash(held.id, held.token, failure_of(exc), using=held.using)
+        if moved == State.DEAD:
+            held.settling = False
+            backend.mark_as_failure(held.id, exc, request=request)
+        return moved is not None
+
+    settled(held, move)
 
 
 def _slot(held: Claim) -> list[Callable[[], Any]]:
@@ -144,6 +178,13 @@ def claim_of(job: Job, using: str) -> Claim:
     return Claim(
         job.id, job.token or "", using, job.task, job.attempt, job.retries, job.root_job_id, limited=True, body=job.body
     )
+
+
+def context_of(job: Job) -> Context:
+    """The request that the job's body sees."""
+    args, kwargs, embed = loads(job.body)
+    headers = loads(job.envelope)["headers"]
+    return Context(headers, args=args, kwargs=kwargs, hostname=job.worker, **(embed or {}))
 
 
 def _words(exc: Any) -> str:

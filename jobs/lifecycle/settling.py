@@ -114,11 +114,16 @@ def _store(
 
 
 def retry(job_id: str, token: str, again: Job, failure: Failure, *, using: str) -> bool:
-    """running → retrying with the message `again` (its run_at; none: queued and rung at once)."""
+    """running → retrying with the message `again` (its run_at; none: queued and rung at once).
+
+    As on stock Celery, a job that was revoked while it ran does not run again: cancelled.
+    """
     with transaction.atomic(using=using):
         job = _take_back(job_id, token, using)
         if job is None:
             return False
+        if job.cancel_requested:
+            return cancel_running(job_id, token, failure, using=using)
         at_once = again.run_at is None
         _write(
             job,
@@ -169,23 +174,27 @@ def die_waiting(ids: Sequence[str], reason: Reason, failure: Failure, *, using: 
 
 
 def crash(job_id: str, token: str, failure: Failure, *, using: str) -> State | None:
-    """Its worker is gone: running → retrying after a backoff, or dead at the third time. None for a late writer."""
+    """Its worker is gone: running → retrying after a backoff.
+
+    The answer is RETRYING; CANCELLED when somebody wanted it gone; DEAD when this was once too often, and then the
+    job is still running and the caller must let it die; None for a late writer.
+    """
     with transaction.atomic(using=using):
         job = _take_back(job_id, token, using)
         if job is None:
             return None
         crashes = job.crashes + 1
+        _write(job, using, crashes=crashes)
+        if job.cancel_requested:
+            cancel_running(job_id, token, failure, using=using)
+            return State.CANCELLED
         if crashes >= conf().max_crashes:
-            Job.objects.using(using).filter(id=job_id, token=token).update(crashes=crashes)
-            job.crashes = crashes
-            die(job_id, token, Reason.CRASHED, failure, outcome=Outcome.CRASHED, using=using)
             return State.DEAD
         _write(
             job,
             using,
             **LETS_GO,
             state=RETRY.target,
-            crashes=crashes,
             max_attempts=F("max_attempts") + 1,
             run_at=_in(crash_delay(crashes)),
             **_said(failure),

@@ -1,0 +1,58 @@
+"""Beat: the Celery scheduler class. It leads or stands by; the leader enqueues due ticks and runs the clock."""
+
+import logging
+from typing import Any
+
+from django.db import DatabaseError, router
+from django_celery_beat.schedulers import DatabaseScheduler
+
+from jobs.clock import Clock
+from jobs.conf import conf
+from jobs.lifecycle import set_limits
+from jobs.models import Job
+from jobs.schedules import builtin
+
+logger = logging.getLogger(__name__)
+
+
+class LedgerScheduler(DatabaseScheduler):
+    """django-celery-beat's scheduler over its tables; what it sends is enqueued in the ledger."""
+
+    #: Where a schedule stands is saved after every tick, else a restart would send it again.
+    sync_every_tasks = 1
+    clock: Clock | None = None
+    led = False
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        kwargs["sync_every_tasks"] = 1
+        super().__init__(*args, **kwargs)
+        self.max_interval = min(self.max_interval, conf().dispatch_every * 2)
+        if not kwargs.get("lazy"):
+            self.clock = Clock(router.db_for_write(Job))
+            self.clock.start()
+
+    def setup_schedule(self) -> None:
+        """Add what is missing; a row that an operator edited is never overwritten."""
+        set_limits(router.db_for_write(Job))
+        builtin.install()
+        known = set(self.Model.objects.values_list("name", flat=True))
+        self.update_from_dict({k: v for k, v in self.app.conf.beat_schedule.items() if k not in known})
+
+    def tick(self, *args: Any, **kwargs: Any) -> float:
+        """Seconds until the next one. Only the leader ticks; one that has just taken the lead reads the rows afresh."""
+        leads = self.clock is not None and self.clock.leader.leads()
+        if leads and not self.led:
+            self._schedule, self._heap, self._initial_read = None, None, True
+        self.led = leads
+        if not leads:
+            return self.max_interval
+        try:
+            return float(super().tick(*args, **kwargs))
+        except DatabaseError as error:
+            logger.warning("Beat can't reach the database: %s", str(error).strip())
+            return self.max_interval
+
+    def close(self) -> None:
+        if self.clock:
+            self.clock.stop()
+        super().close()

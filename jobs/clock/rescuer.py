@@ -1,0 +1,54 @@
+"""Running jobs whose worker fell silent, or whose lease ended: the attempt ends as crashed."""
+
+import logging
+import time
+from datetime import timedelta
+
+from celery import current_app
+from celery.exceptions import WorkerLostError
+from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models.functions import Now
+
+from jobs.conf import conf
+from jobs.ledger import current, settle
+from jobs.models import Job, Worker
+from jobs.states import State
+
+logger = logging.getLogger(__name__)
+
+
+class Rescuer:
+    """Holds off after trouble with the database: then every worker looks silent until it could write again."""
+
+    def __init__(self) -> None:
+        self.calm_from = 0.0
+
+    def trouble(self) -> None:
+        """The database could not be reached just now."""
+        self.calm_from = time.monotonic() + 2 * conf().heartbeat
+
+    def rescue(self, using: str) -> int:
+        """End the attempts of orphans; how many."""
+        if time.monotonic() < self.calm_from:
+            return 0
+        orphans = list(_orphans(using)[: conf().batch])
+        for job in orphans:
+            _end_attempt(job, using)
+        return len(orphans)
+
+
+def _orphans(using: str) -> QuerySet[Job]:
+    alive = Worker.objects.using(using).filter(
+        id=OuterRef("worker_id"), stopped_at=None, heartbeat_at__gt=Now() - timedelta(seconds=conf().silence)
+    )
+    running = Job.objects.using(using).filter(state=State.RUNNING)
+    return running.filter(Q(lease_until__lt=Now()) | (~Exists(alive) & ~Q(worker_id="")))
+
+
+def _end_attempt(job: Job, using: str) -> None:
+    held = settle.claim_of(job, using)
+    lost = WorkerLostError(f"The worker {job.worker} fell silent, or outlived the job's lease.")
+    logger.warning("Job %s is rescued: %s", job.id, lost)
+    with current.active(held):
+        settle.crashed(held, lost, settle.context_of(job), current_app.backend)
+

@@ -1,0 +1,49 @@
+"""The consumer cut: the worker's row and heartbeat, and hints of tasks that this worker does not know."""
+
+import logging
+from typing import Any
+
+from celery.worker.consumer import Consumer
+from django.db import DatabaseError, connections, router
+
+from jobs import lifecycle
+from jobs.ledger.heartbeat import Heartbeat
+from jobs.models import Job
+
+logger = logging.getLogger(__name__)
+
+
+class LedgerConsumer(Consumer):
+    """Celery's consumer; from its start until the pool is empty the worker's heart beats."""
+
+    heartbeat: Heartbeat | None = None
+
+    def start(self) -> None:
+        self.heartbeat = Heartbeat(
+            name=self.hostname,
+            queues=list(self.app.amqp.queues.consume_from),
+            concurrency=getattr(self.controller, "concurrency", 1) or 1,
+            pool=str(getattr(self.pool, "__module__", "")).rpartition(".")[2],
+            tasks=sorted(name for name in self.app.tasks if not name.startswith("celery.")),
+        )
+        self.heartbeat.start()
+        super().start()
+
+    def shutdown(self) -> None:
+        """Called when every step, the pool too, has stopped: no job runs any more."""
+        super().shutdown()
+        if self.heartbeat:
+            self.heartbeat.stop()
+
+    def on_unknown_task(self, body: Any, message: Any, exc: Exception) -> None:
+        """Held, not dropped: it runs when a worker that knows the task appears."""
+        job_id, name = message.headers.get("id"), message.headers.get("task")
+        logger.error("Job %s is held: this worker knows no task %r", job_id, name)
+        using = router.db_for_write(Job)
+        try:
+            lifecycle.hold_unknown(str(job_id), using)
+        except DatabaseError as error:
+            logger.warning("The hold of job %s can't be written (%s); it is rung again later", job_id, error)
+        finally:
+            connections[using].close()
+        message.ack_log_error(logger, self.connection_errors)

@@ -1,0 +1,61 @@
+"""The worker's row, its heartbeat, and what its parent could not settle at once."""
+
+import logging
+import os
+import threading
+from typing import Any
+
+from django.db import DatabaseError, InterfaceError, connections, router
+from django.db.models.functions import Now
+
+from jobs.conf import conf
+from jobs.ledger import current, settle
+from jobs.models import Worker
+
+logger = logging.getLogger(__name__)
+
+
+class Heartbeat(threading.Thread):
+    """Writes the worker's row every `conf().heartbeat` seconds, on a connection that it opens and closes each time:
+    the parent forks, and no connection may cross that."""
+
+    def __init__(self, *, name: str, queues: list[str], concurrency: int, pool: str, tasks: list[str]) -> None:
+        super().__init__(name="heartbeat", daemon=True)
+        self.row: dict[str, Any] = {
+            "name": name[:255],
+            "pid": os.getpid(),
+            "queues": ",".join(queues)[:1000],
+            "concurrency": concurrency,
+            "pool": pool,
+            "tasks": "\n".join(tasks),
+        }
+        self.using = router.db_for_write(Worker)
+        self.over = threading.Event()
+
+    def run(self) -> None:
+        while not self.over.is_set():
+            self.beat()
+            self.over.wait(conf().heartbeat)
+
+    def beat(self) -> None:
+        """One heartbeat. A database that is down is no reason to stop."""
+        try:
+            workers = Worker.objects.using(self.using)
+            if not workers.filter(id=current.PROCESS).update(heartbeat_at=Now(), stopped_at=None):
+                workers.create(id=current.PROCESS, started_at=Now(), heartbeat_at=Now(), **self.row)
+            settle.settle_postponed()
+        except (DatabaseError, InterfaceError) as error:
+            logger.warning("The worker's heartbeat can't be written: %s", error)
+        finally:
+            connections[self.using].close()
+
+    def stop(self) -> None:
+        """The worker holds no job any more: say so, so that nobody waits for its silence."""
+        self.over.set()
+        self.join(timeout=5)
+        try:
+            Worker.objects.using(self.using).filter(id=current.PROCESS).update(stopped_at=Now())
+        except (DatabaseError, InterfaceError) as error:
+            logger.warning("The worker's end can't be written: %s", error)
+        finally:
+            connections[self.using].close()

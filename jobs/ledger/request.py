@@ -1,0 +1,85 @@
+"""The parent cut: what the worker's main process settles itself, by the same token as the child that ran the body."""
+
+import uuid
+from typing import Any
+
+from billiard.einfo import ExceptionWithTraceback
+from celery.app.task import Context
+from celery.exceptions import WorkerLostError
+from celery.worker import state
+from celery.worker.request import Request
+from django.db import router
+from kombu.utils.objects import cached_property
+
+from jobs import lifecycle
+from jobs.ledger import current, settle
+from jobs.ledger.execution import TICKET
+from jobs.models import Job
+
+
+class LedgerRequest(Request):
+    """A received hint. Its token is made here, so that parent and child hold the same fence."""
+
+    def __init__(self, message: Any, **opts: Any) -> None:
+        super().__init__(message, **opts)
+        token = uuid.uuid4().hex
+        self._request_dict[TICKET] = {"token": token, "worker_id": current.PROCESS}
+        self.held = current.Claim(
+            self.id,
+            token,
+            router.db_for_write(Job),
+            self._type,
+            retries=self._request_dict.get("retries") or 0,
+            limited=True,
+            patient=False,
+        )
+
+    @cached_property
+    def _context(self) -> Context:
+        request = {key: value for key, value in self._request_dict.items() if key != TICKET}
+        return Context({**request, **(self._payload[2] or {})})
+
+    def revoked(self) -> bool:
+        """The table decides: a worker remembers revoked ids for hours, and the job may have been requeued since."""
+        state.revoked.discard(self.id)
+        return bool(super().revoked())
+
+    def on_failure(self, exc_info: Any, send_failed_event: bool = True, return_ok: bool = False) -> None:
+        """A lost child is a crash, which waits in the table; the message is done with."""
+        with current.active(self.held):
+            if self._was_lost(exc_info.exception) and not self.task.retry_on_worker_lost:
+                settle.crashed(self.held, _lost(exc_info.exception), self._context, self.task.backend)
+                self.acknowledge()
+            super().on_failure(exc_info, send_failed_event=send_failed_event, return_ok=return_ok)
+            if self.held.retry is not None and not self.held.settled:
+                settle.retried(self.held, settle.failure_of(exc_info.exception))
+
+    def on_timeout(self, soft: bool, timeout: float) -> None:
+        """The hard limit: `mark_as_failure` settles by our token."""
+        with current.active(self.held):
+            super().on_timeout(soft, timeout)
+
+    def terminate(self, pool: Any, signal: Any = None) -> None:
+        """Somebody wants the running job gone: `mark_as_revoked` settles by our token."""
+        with current.active(self.held):
+            super().terminate(pool, signal)
+
+    def cancel(self, pool: Any, signal: Any = None, emit_retry: bool = True) -> None:
+        """A soft shutdown, or a connection that was cut: the job goes back to its queue, the attempt is given back."""
+        with current.active(self.held):
+            if self.time_start:
+                settle.settled(
+                    self.held, lambda: lifecycle.release(self.id, self.held.token, ring=True, using=self.held.using)
+                )
+            super().cancel(pool, signal, emit_retry=emit_retry)
+
+    def _was_lost(self, exc: Any) -> bool:
+        exc = exc.exc if isinstance(exc, ExceptionWithTraceback) else exc
+        if self._already_cancelled or self._already_revoked:
+            return False
+        return isinstance(exc, WorkerLostError | SystemExit | KeyboardInterrupt)
+
+
+def _lost(exc: Any) -> WorkerLostError:
+    exc = exc.exc if isinstance(exc, ExceptionWithTraceback) else exc
+    return exc if isinstance(exc, WorkerLostError) else WorkerLostError(f"Worker exited prematurely: {exc!r}.")
