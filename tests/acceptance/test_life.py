@@ -62,6 +62,16 @@ def test_an_error_without_a_retry_asked_is_not_retried(running: Station) -> None
     assert "plain_tasks" in letter["traceback"]
 
 
+@pytest.mark.parametrize(
+    "text", ["nul \x00 nul", "half a pair \udc80", "Ærø 🚂", "x" * 100_000], ids=["nul", "surrogate", "emoji", "long"]
+)
+def test_an_error_with_awkward_words_is_a_death_like_any_other(running: Station, text: str) -> None:
+    id = running.post(plain_tasks.fail, text)
+    running.wait_state(id, "dead")
+    assert len(running.letters(id)) == len(running.attempts(id)) == 1
+    assert running.result(id)["status"] == "FAILURE"
+
+
 def test_a_job_over_its_hard_limit_dies_timed_out(running: Station) -> None:
     id = running.post(plain_tasks.endless)
     running.wait_state(id, "dead")
