@@ -71,6 +71,7 @@ class Job(models.Model):
             ("operate_job", "Can post, cancel and requeue jobs"),
             ("view_payload", "Can see arguments and results unredacted"),
             ("admin_jobs", "Can purge queues, delete, and manage tokens"),
+            ("operate_schedule", "Can pause, resume and run schedules"),
         ]
         constraints: ClassVar[list[models.BaseConstraint]] = [
             models.UniqueConstraint(

@@ -1,0 +1,169 @@
+"""The verbs of a dead letter's life, and the only writer of `DeadLetter`.
+
+Filing and closing follow the job's own moves, inside their transaction: a letter closes because its job was requeued,
+whoever requeued it. One press writes one Activity row a letter (the job's own row is left out), in the same
+transaction.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db import router, transaction
+from django.db.models import Exists, OuterRef
+from django.db.models.functions import Now
+
+from dlq.errors import LetterClosed, LetterWithoutJob, UnknownLetter
+from dlq.fingerprint import fingerprint
+from dlq.models import DeadLetter
+from jobs import activity, operations
+from jobs.errors import UnknownJob
+from jobs.lifecycle import Death
+from jobs.queries import JobQuerySet
+
+Status = DeadLetter.Status
+
+
+@dataclass(frozen=True)
+class Requeued:
+    """A letter that was requeued, and the job that runs for it now: its own, or the changed successor."""
+
+    letter_id: int
+    job_id: str
+
+
+def file(deaths: Sequence[Death], *, using: str) -> list[DeadLetter]:
+    """One letter a death, each linked to the letter before it, in the transaction of the death."""
+    earlier = _earlier(deaths, using)
+    still_open = {letter.pk for letter in earlier.values() if letter.status == Status.OPEN}
+    if still_open:
+        # Its caller posted the id again instead of requeueing it.
+        _close(DeadLetter.objects.using(using).filter(pk__in=still_open), Status.REQUEUED, "", "Posted again")
+    return DeadLetter.objects.using(using).bulk_create([_letter(death, earlier) for death in deaths])
+
+
+def close_requeued(
+    job_ids: Sequence[str], *, replaced_by: dict[str, str], by: str, reason: str = "", using: str
+) -> int:
+    """Close the open letters of jobs that run again; how many there were."""
+    open_letters = DeadLetter.objects.using(using).open()
+    same = [job_id for job_id in job_ids if job_id not in replaced_by]
+    closed = _close(open_letters.filter(job_id__in=same), Status.REQUEUED, by, reason) if same else 0
+    for old, new in replaced_by.items():
+        closed += _close(open_letters.filter(job_id=old), Status.REQUEUED, by, reason, replaced_by_id=new)
+    return closed
+
+
+def requeue(
+    letter_ids: Sequence[int],
+    *,
+    by: str,
+    reason: str = "",
+    args: list[Any] | None = None,
+    kwargs: dict[str, Any] | None = None,
+) -> list[Requeued]:
+    """Give the jobs of open letters one more attempt; with `args` or `kwargs`, each a changed, linked successor.
+
+    Closed letters are skipped. A single letter is refused instead: UnknownLetter, LetterClosed, LetterWithoutJob; with
+    arguments that the task does not accept, ArgumentsRefused.
+    """
+    with transaction.atomic(using=_using()):
+        letters = _open(letter_ids, needs_job=True)
+        if args is None and kwargs is None:
+            return _requeue_unchanged(letters, by, reason)
+        return [_requeue_changed(letter, by, reason, args, kwargs) for letter in letters]
+
+
+def discard(letter_ids: Sequence[int], *, by: str, reason: str = "") -> list[int]:
+    """Close open letters for good, keeping the record; the numbers of those that were open."""
+    with transaction.atomic(using=_using()):
+        ids = [letter.pk for letter in _open(letter_ids)]
+        _close(DeadLetter.objects.open().filter(pk__in=ids), Status.DISCARDED, by, reason)
+        for pk in ids:
+            activity.record(by, "discard", "dead letter", str(pk), reason)
+    return ids
+
+
+def prune(before: datetime) -> dict[str, int]:
+    """Delete letters that were closed before then; open ones stay for ever."""
+    count, _ = DeadLetter.objects.exclude(status=Status.OPEN).filter(closed_at__lt=before).delete()
+    return {"dead_letters": count}
+
+
+def unneeded(jobs: JobQuerySet) -> JobQuerySet:
+    """The jobs that no open letter waits for: the others may still be requeued, so they are not pruned."""
+    return jobs.exclude(Exists(DeadLetter.objects.open().filter(job_id=OuterRef("pk"))))
+
+
+def _using() -> str:
+    return router.db_for_write(DeadLetter)
+
+
+def _open(letter_ids: Sequence[int], *, needs_job: bool = False) -> list[DeadLetter]:
+    """The open ones among these, locked: of two who press, the second finds them closed."""
+    letters = list(DeadLetter.objects.select_for_update().open().light().filter(pk__in=letter_ids).order_by("pk"))
+    if not letters and len(letter_ids) == 1:
+        raise _closed_or_unknown(letter_ids[0])
+    if needs_job and len(letter_ids) == 1 and letters[0].job_id is None:
+        raise LetterWithoutJob(letter_ids[0])
+    return [letter for letter in letters if letter.job_id or not needs_job]
+
+
+def _closed_or_unknown(letter_id: int) -> UnknownLetter | LetterClosed:
+    letter = DeadLetter.objects.light().filter(pk=letter_id).first()
+    return LetterClosed(letter_id, letter.status, letter.closed_by) if letter else UnknownLetter(letter_id)
+
+
+def _requeue_unchanged(letters: Sequence[DeadLetter], by: str, reason: str) -> list[Requeued]:
+    running = set(operations.requeue([letter.job_id for letter in letters], by=by, reason=reason, record=False))
+    if len(letters) == 1 and not running:
+        raise UnknownJob(letters[0].job_id)
+    done = [letter for letter in letters if letter.job_id in running]
+    for letter in done:
+        activity.record(by, "requeue", "dead letter", str(letter.pk), reason, job=letter.job_id)
+    return [Requeued(letter.pk, letter.job_id) for letter in done]
+
+
+def _requeue_changed(letter: DeadLetter, by: str, reason: str, args: Any, kwargs: Any) -> Requeued:
+    new = operations.requeue_changed(
+        letter.job_id, args=args, kwargs=kwargs, by=by, reason=reason, record=False
+    )
+    facts = {"job": letter.job_id, "replaced_by": new}
+    activity.record(by, "requeue changed", "dead letter", str(letter.pk), reason, **facts)
+    return Requeued(letter.pk, new)
+
+
+def _close(letters: Any, status: Status, by: str, reason: str, **more: Any) -> int:
+    count: int = letters.update(status=status, closed_at=Now(), closed_by=by, close_reason=reason[:500], **more)
+    return count
+
+
+def _earlier(deaths: Iterable[Death], using: str) -> dict[str, DeadLetter]:
+    """The latest letter of each job that died, or that it was requeued from."""
+    ids = {job_id for death in deaths for job_id in (death.job.id, death.job.requeued_from_id) if job_id}
+    letters = DeadLetter.objects.using(using).light().filter(job_id__in=ids).order_by("pk")
+    return {letter.job_id: letter for letter in letters}
+
+
+def _letter(death: Death, earlier: dict[str, DeadLetter]) -> DeadLetter:
+    job = death.job
+    return DeadLetter(
+        job_id=job.id or None,
+        task=job.task,
+        queue=job.queue,
+        body=job.body,
+        attempts=job.attempt,
+        reason=death.reason,
+        error=death.error[:255],
+        message=_text(death.message),
+        traceback=_text(death.traceback),
+        fingerprint=fingerprint(job.task, death.error, death.traceback),
+        created_at=Now(),
+        previous=earlier.get(job.id) or earlier.get(job.requeued_from_id or ""),
+    )
+
+
+def _text(text: str) -> str:
+    """PostgreSQL keeps no NUL in text; an error may hold one."""
+    return text.replace("\x00", "\\x00")
