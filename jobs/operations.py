@@ -4,7 +4,6 @@ import uuid
 from collections.abc import Sequence
 from typing import Any
 
-from celery import current_app
 from django.db import router, transaction
 
 from jobs import activity, lifecycle
@@ -15,6 +14,7 @@ from jobs.messages import arguments, dumps, loads, with_arguments
 from jobs.models import Job
 from jobs.queues import declared
 from jobs.redaction import repr_for_events
+from jobs.registry import registered_tasks
 from jobs.signatures import signature_of
 from jobs.states import REQUEUEABLE, State
 
@@ -73,7 +73,7 @@ def requeue_changed(
 
 
 def _check(task: str, body: str) -> None:
-    registered = current_app.tasks.get(task)
+    registered = registered_tasks().get(task)
     if registered is None:
         raise UnknownTask(task)
     signature_of(registered).check(*arguments(body))
@@ -83,7 +83,7 @@ def _successor(job: Job, body: str) -> Job:
     """The same message under a new id, with the changed arguments."""
     new_id = str(uuid.uuid4())
     envelope = loads(job.envelope)
-    task = current_app.tasks[job.task]
+    task = registered_tasks()[job.task]
     argsrepr, kwargsrepr = repr_for_events(task, *arguments(body))
     envelope["headers"].update(
         id=new_id, retries=0, eta=None, expires=None, argsrepr=argsrepr, kwargsrepr=kwargsrepr
