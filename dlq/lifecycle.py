@@ -126,9 +126,7 @@ def _requeue_unchanged(letters: Sequence[DeadLetter], by: str, reason: str) -> l
 
 
 def _requeue_changed(letter: DeadLetter, by: str, reason: str, args: Any, kwargs: Any) -> Requeued:
-    new = operations.requeue_changed(
-        letter.job_id, args=args, kwargs=kwargs, by=by, reason=reason, record=False
-    )
+    new = operations.requeue_changed(letter.job_id, args=args, kwargs=kwargs, by=by, reason=reason, record=False)
     facts = {"job": letter.job_id, "replaced_by": new}
     activity.record(by, "requeue changed", "dead letter", str(letter.pk), reason, **facts)
     return Requeued(letter.pk, new)
