@@ -70,10 +70,9 @@ def valkey() -> Iterator[ValkeyServer]:
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """A failed test shows what the processes of its station wrote."""
+    """A failed test shows what the processes of the stations wrote."""
     report = yield
     if report.failed:
-        stations = [value for value in getattr(item, "funcargs", {}).values() if isinstance(value, Station)]
-        for name, log in (entry for station in stations for entry in station.logs().items()):
+        for name, log in (entry for station in Station.alive for entry in station.logs().items()):
             report.sections.append((f"log of {name}", log))
     return report

@@ -23,7 +23,7 @@ def running(station: Station) -> Station:
 def messages(client: redis.Redis, queue: str) -> dict[str, list[str]]:
     """The messages of a queue by the name of the list they lie in."""
     lists = [key for key in client.scan_iter(LISTS.format(queue)) if client.type(key) == "list"]
-    return {key: client.lrange(key, 0, -1) for key in lists}
+    return {key: [str(text) for text in client.lrange(key, 0, -1)] for key in lists}
 
 
 def double(station: Station, queue: str, times: int) -> int:

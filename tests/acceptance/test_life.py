@@ -39,7 +39,8 @@ def test_a_job_that_dies_again_files_a_second_letter_linked_to_the_first(running
     id = running.post(plain_tasks.breakable, "valve")
     running.wait_state(id, "dead")
     running.call(people.requeue, id)
-    first, second = running.wait(lambda: len(running.letters(id)) == 2 and running.letters(id))
+    running.wait(lambda: len(running.letters(id)) == 2, what="a second letter")
+    first, second = running.letters(id)
     assert (first["status"], second["status"]) == ("requeued", "open")
     assert second["previous_id"] == first["id"]
 

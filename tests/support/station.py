@@ -7,7 +7,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ClassVar, ParamSpec, TypeVar
 
 import httpx
 
@@ -29,6 +29,9 @@ ENDED = ("succeeded", "dead", "cancelled", "expired")
 class Station:
     """One Stationmaster. Starts nothing but its Valkey until it is asked for a worker, a beat or the web."""
 
+    #: Those that were not removed yet: a failed test shows their logs.
+    alive: ClassVar[list["Station"]] = []
+
     def __init__(self, kind: str, databases: Databases, more: Mapping[str, str] | None = None) -> None:
         self.kind, self.databases = kind, databases
         self.data = Path(tempfile.mkdtemp(prefix=f"stationmaster-{kind}-"))
@@ -41,6 +44,7 @@ class Station:
         self.processes: list[Process] = []
         self._console: Console | None = None
         self._tokens: dict[str, str] = {}
+        self.alive.append(self)
 
     # --- processes ---
 
@@ -50,12 +54,14 @@ class Station:
         """A Celery worker for these queues (comma-separated), ready to work."""
         name = name or f"{queues.replace(',', '-')}-{len(self.processes)}"
         options = ["-Q", queues, "-c", str(concurrency), "-n", f"{name}@%h", *extra]
-        return self._ready(self.celery(f"worker-{name}", "worker", *options), " ready.")
+        process = self.celery(f"worker-{name}", "worker", *options)
+        return self._ready(process, lambda: self._has_row(process))
 
     def beat(self) -> Process:
         """A Celery beat with our scheduler, which also runs the clock."""
         name = f"beat-{len(self.processes)}"
-        return self._ready(self.celery(name, "beat"), "beat: Starting...")
+        process = self.celery(name, "beat")
+        return self._ready(process, lambda: "celery beat" in process.output())
 
     def web(self) -> Process:
         """Gunicorn, as in production, on `self.port`."""
@@ -219,6 +225,7 @@ class Station:
 
     def remove(self) -> None:
         """Stop everything and delete all data."""
+        self.alive.remove(self)
         self.mend()
         if self._console is not None:
             self._console.stop()
@@ -227,13 +234,18 @@ class Station:
         self.databases.remove(self.database_url)
         shutil.rmtree(self.data, ignore_errors=True)
 
-    def _ready(self, process: Process, word: str) -> Process:
+    def _ready(self, process: Process, ready: Callable[[], bool]) -> Process:
         def look() -> bool:
             assert process.running, f"{process.name} ended:\n{process.output()[-6000:]}"
-            return word in process.output()
+            return ready()
 
-        wait_for(look, 60, f"{process.name} to say {word!r}")
+        wait_for(look, 60, f"{process.name} to be ready")
         return process
+
+    def _has_row(self, process: Process) -> bool:
+        """Whether a worker has written its heartbeat."""
+        query = "SELECT 1 FROM jobs_worker WHERE pid = %s AND stopped_at IS NULL"
+        return bool(self.sql(query, process.pid))
 
     def _listens(self, process: Process) -> bool:
         assert process.running, f"{process.name} ended:\n{process.output()[-6000:]}"
