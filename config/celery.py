@@ -18,8 +18,3 @@ def keep_logging(**kwargs: Any) -> None:
 app = LedgerCelery("stationmaster")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
-
-
-@setup_logging.connect
-def keep_djangos_logging(**_: object) -> None:
-    """settings.LOGGING stands; a receiver here keeps Celery from setting up its own."""

@@ -26,7 +26,7 @@ class LedgerScheduler(DatabaseScheduler):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         kwargs["sync_every_tasks"] = 1
         super().__init__(*args, **kwargs)
-        self.max_interval = min(self.max_interval, conf().dispatch_every * 2)
+        self.max_interval: float = conf().dispatch_every
         if not kwargs.get("lazy"):
             self.clock = Clock(router.db_for_write(Job))
             self.clock.start()
@@ -45,12 +45,12 @@ class LedgerScheduler(DatabaseScheduler):
             self._schedule, self._heap, self._initial_read = None, None, True
         self.led = leads
         if not leads:
-            return self.max_interval
+            return conf().dispatch_every
         try:
             return float(super().tick(*args, **kwargs))
         except DatabaseError as error:
             logger.warning("Beat can't reach the database: %s", str(error).strip())
-            return self.max_interval
+            return conf().dispatch_every
 
     def close(self) -> None:
         if self.clock:

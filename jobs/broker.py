@@ -7,7 +7,6 @@ import time
 import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import redis
 from django.conf import settings
@@ -78,10 +77,10 @@ class Breaker:
 
 
 breaker = Breaker()
-_clients: dict[int, "redis.Redis[Any]"] = {}
+_clients: dict[int, redis.Redis] = {}
 
 
-def client() -> Any:
+def client() -> redis.Redis:
     """This process' Redis client: short timeouts, one retry of a connection that broke while idle."""
     pid = os.getpid()
     if pid not in _clients:
@@ -115,12 +114,12 @@ def ring(hints: Sequence[Hint]) -> bool:
 
 def depths(queues: Iterable[str]) -> dict[str, int]:
     """Hints that wait in Redis, by queue. Raises redis.RedisError."""
-    names = list(queues)
+    names: list[str] = list(queues)
     pipeline = client().pipeline(transaction=False)
     for name in names:
         for step in STEPS:
             pipeline.llen(f"{PREFIX}{name}{SEPARATOR}{step}" if step else f"{PREFIX}{name}")
-    lengths = pipeline.execute()
+    lengths: list[int] = pipeline.execute()
     per_queue = len(STEPS)
     return {name: sum(lengths[i * per_queue : (i + 1) * per_queue]) for i, name in enumerate(names)}
 

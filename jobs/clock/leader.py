@@ -47,7 +47,9 @@ class Leader:
         try:
             with connections[self.using].cursor() as cursor:
                 now, at = moment(self.using)
-                cursor.execute(f"UPDATE jobs_lease SET until = {now} WHERE name = %s AND holder = %s", [*at, NAME, self.holder])
+                cursor.execute(
+                    f"UPDATE jobs_lease SET until = {now} WHERE name = %s AND holder = %s", [*at, NAME, self.holder]
+                )
         except (DatabaseError, InterfaceError) as error:
             logger.warning("The lead can't be given away (%s); its lease ends by itself", error)
         finally:

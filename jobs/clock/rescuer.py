@@ -51,4 +51,3 @@ def _end_attempt(job: Job, using: str) -> None:
     logger.warning("Job %s is rescued: %s", job.id, lost)
     with current.active(held):
         settle.crashed(held, lost, settle.context_of(job), current_app.backend)
-

@@ -70,9 +70,7 @@ class LedgerControl(Control):
         done = revoke(ids, terminate=terminate, signal=signal)
         if done.unknown:
             # Ids that have no job (a canvas step that was never posted): stock Celery's way.
-            return super().revoke(
-                done.unknown, destination=destination, terminate=terminate, signal=signal, **kwargs
-            )
+            return super().revoke(done.unknown, destination=destination, terminate=terminate, signal=signal, **kwargs)
         return [] if kwargs.get("reply") else None
 
     def purge(self, connection: Any = None) -> int:

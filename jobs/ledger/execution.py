@@ -36,11 +36,11 @@ class Durable:
     _traced: Any = None
 
     @property
-    def __trace__(self) -> Any:  # noqa: PLW3201  (Celery's name)
+    def __trace__(self) -> Any:
         return self._traced
 
     @__trace__.setter
-    def __trace__(self, tracer: Callable[..., Any] | None) -> None:  # noqa: PLW3201
+    def __trace__(self, tracer: Callable[..., Any] | None) -> None:
         self._traced = tracer and _claiming(self, tracer)
 
     def retry(self, *args: Any, **kwargs: Any) -> Any:
@@ -59,18 +59,18 @@ class Durable:
 
     def read_arguments(self) -> None:
         """Give the body what its type hints say (a date where JSON has text)."""
-        run = self.run  # type: ignore[attr-defined]
+        run: Callable[..., Any] = getattr(self, "run")  # noqa: B009  (Celery's, of the class this is mixed into)
         if not getattr(run, "__annotations__", None) or hasattr(run, "_reads"):
             return
         task = self
 
         @wraps(run)
         def reading(*args: Any, **kwargs: Any) -> Any:
-            args, kwargs = signature_of(task).read(args, kwargs)
-            return run(*args, **kwargs)
+            read_args, read_kwargs = signature_of(task).read(args, kwargs)
+            return run(*read_args, **read_kwargs)
 
         reading._reads = True  # type: ignore[attr-defined]
-        self.run = reading  # type: ignore[method-assign]
+        self.run = reading
 
 
 class DurableTask(Durable, DjangoTask):

@@ -16,7 +16,7 @@ T = TypeVar("T")
 DOWN = (OperationalError, InterfaceError)
 
 
-class DatabaseDown(Exception):  # noqa: N818  (a condition, not a mistake)
+class DatabaseDown(Exception):
     """The database has not answered for longer than `conf().patience`."""
 
 

@@ -30,7 +30,10 @@ logger = logging.getLogger(__name__)
 #: Ours, not the message's.
 OURS = ("tags", "unique_key", "root_job_id", "requeued_from_id")
 #: Of the publish, not of the message; the times are the table's.
-OF_THE_PUBLISH = ("connection", "retry", "retry_policy", "expiration", "result_cls", "producer", "mandatory", "immediate")
+OF_THE_PUBLISH = frozenset(
+    "connection retry retry_policy expiration result_cls producer mandatory immediate exchange_type declare serializer "
+    "compression delivery_mode event_dispatcher timeout confirm_timeout".split()
+)
 
 
 @dataclass
@@ -96,9 +99,8 @@ class LedgerAMQP(AMQP):
         return super().Queues(queues or kombu_queues(), *args, **kwargs)
 
     def Router(self, queues: Any = None, create_missing: Any = None) -> Any:  # noqa: N802  (Celery's name)
-        return LedgerRouter(
-            self.routes, queues or self.queues, self.app.either("task_create_missing_queues", create_missing), app=self.app
-        )
+        create = self.app.either("task_create_missing_queues", create_missing)
+        return LedgerRouter(self.routes, queues or self.queues, create, app=self.app)
 
     def _retry_publish(self, publish: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """The tracer posts links, chain steps and chords of a finished body through here."""
@@ -171,16 +173,12 @@ class LedgerAMQP(AMQP):
 
     def _queue(self, options: dict[str, Any]) -> str:
         """The queue's name, of what `send_task` has routed."""
-        queue, exchange, key = options.pop("queue", None), options.pop("exchange", None), options.pop("routing_key", None)
-        for name in ("exchange_type", "declare", "serializer", "compression", "delivery_mode", "event_dispatcher"):
-            options.pop(name, None)
-        for name in ("timeout", "confirm_timeout"):
-            options.pop(name, None)
-        name = getattr(queue, "name", queue) or (key if exchange in ("", None) else None)
-        name = name or self.app.conf.task_default_queue
+        queue, exchange, key = (options.pop(name, None) for name in ("queue", "exchange", "routing_key"))
+        routed = getattr(queue, "name", queue) or (key if exchange in ("", None) else None)
+        name = str(routed or self.app.conf.task_default_queue)
         if name not in declared():
-            raise UnknownQueue(str(name), declared())
-        return str(name)
+            raise UnknownQueue(name, declared())
+        return name
 
 
 def _time(told: str | None) -> datetime | None:

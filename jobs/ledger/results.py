@@ -11,7 +11,8 @@ from billiard.exceptions import TimeLimitExceeded
 from celery import states
 from celery.app.task import Context
 from celery.canvas import maybe_signature
-from celery.exceptions import ChordError, TaskRevokedError, TimeoutError, WorkerLostError
+from celery.exceptions import ChordError, TaskRevokedError, WorkerLostError
+from celery.exceptions import TimeoutError as CeleryTimeoutError
 from celery.result import GroupResult, ResultSet, allow_join_result
 from django.db import router, transaction
 from django_celery_results.backends import DatabaseBackend
@@ -23,7 +24,7 @@ from jobs.ledger import current, publish, settle
 from jobs.ledger.current import Claim
 from jobs.lifecycle import Failure, ResultRow, chords
 from jobs.models import Job
-from jobs.states import CELERY_STATUS, LIVE, Outcome, Reason, State
+from jobs.states import CELERY_STATUS, Outcome, Reason, State
 
 logger = logging.getLogger(__name__)
 
@@ -66,9 +67,7 @@ class LedgerBackend(DatabaseBackend):
             parts.append(lambda: settle.free_slot(held))
         if request and request.chord:
             parts.append(lambda: self.on_chord_part_return(request, state, result))
-        settle.settled(
-            held, lambda: lifecycle.succeed(held.id, held.token, row, using=held.using), and_then=parts
-        )
+        settle.settled(held, lambda: lifecycle.succeed(held.id, held.token, row, using=held.using), and_then=parts)
 
     def mark_as_failure(
         self,
@@ -117,7 +116,12 @@ class LedgerBackend(DatabaseBackend):
             settle.retried(held, settle.failure_of(exc, traceback), and_then=[store])
 
     def mark_as_revoked(
-        self, task_id: str, reason: str = "", request: Any = None, store_result: bool = True, state: str = states.REVOKED
+        self,
+        task_id: str,
+        reason: str = "",
+        request: Any = None,
+        store_result: bool = True,
+        state: str = states.REVOKED,
     ) -> None:
         stock = partial(super().mark_as_revoked, task_id, reason, request, store_result, state)
         held = current.claim()
@@ -312,7 +316,7 @@ class LedgerBackend(DatabaseBackend):
             if not left or (max_iterations and looks >= max_iterations):
                 return
             if until is not None and time.monotonic() >= until:
-                raise TimeoutError(f"{len(left)} of the results are not ready after {timeout} s.")
+                raise CeleryTimeoutError(f"{len(left)} of the results are not ready after {timeout} s.")
             if on_interval:
                 on_interval()
             time.sleep(conf().poll)

@@ -1,4 +1,6 @@
-"""The verbs of a job's life, and the only writer of `Job.state`. Each is a conditional UPDATE: of two that race, one wins.
+"""The verbs of a job's life, and the only writer of `Job.state`.
+
+Each is a conditional UPDATE: of two that race one wins.
 
 Verbs take lists; one job is a list of one.
 """

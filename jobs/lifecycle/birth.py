@@ -11,7 +11,6 @@ from jobs.lifecycle.moment import adapted, moment
 from jobs.lifecycle.requeueing import repost
 from jobs.lifecycle.ringing import ring_after_commit
 from jobs.models import Job, JobTag
-from jobs.queues import declared
 from jobs.states import LIVE, Hold, State
 
 logger = logging.getLogger(__name__)
@@ -36,7 +35,11 @@ class Posted:
 
 
 def enqueue(
-    jobs: Sequence[Job], *, tags: dict[str, Sequence[str]] | None = None, by_worker: bool = False, using: str | None = None
+    jobs: Sequence[Job],
+    *,
+    tags: dict[str, Sequence[str]] | None = None,
+    by_worker: bool = False,
+    using: str | None = None,
 ) -> list[Posted]:
     """Insert these jobs, all or none, and ring those that may start once the transaction commits.
 
@@ -114,9 +117,3 @@ def _known(job: Job, by_worker: bool, using: str) -> str:
     # The twin ended between the two statements: this one is first now.
     next(iter(_insert_some([job], using)))
     return job.id
-
-
-def limited(queue: str) -> bool:
-    """Whether the queue is declared with a limit (an operator's limit is found at the claim)."""
-    spec = declared().get(queue)
-    return bool(spec and spec.limit)

@@ -45,7 +45,8 @@ class Refusal(Enum):
 
 RETURNING = ("id", "task", "queue", "token", "attempt", "retries", "body", "envelope", "root_job_id", "priority")
 NO_ROW_IN_THE_WAY = (
-    'AND NOT EXISTS (SELECT 1 FROM jobs_queue AS q WHERE q.name = jobs_job.queue AND (q.paused OR q."limit" IS NOT NULL))'
+    "AND NOT EXISTS (SELECT 1 FROM jobs_queue AS q "
+    'WHERE q.name = jobs_job.queue AND (q.paused OR q."limit" IS NOT NULL))'
 )
 
 
@@ -58,12 +59,19 @@ def claim(
     """
     take = _in_a_slot if limited else _take
     if row := take(job_id, task, token, worker_id, worker, lease, using):
-        return Claimed(*row, limited=limited, using=using)
+        return Claimed(**dict(zip(RETURNING, row, strict=True)), limited=limited, using=using)
     return _why_not(job_id, task, token, worker_id, worker, lease, using, limited)
 
 
 def _take(
-    job_id: str, task: str, token: str, worker_id: str, worker: str, lease: float, using: str, free: str = NO_ROW_IN_THE_WAY
+    job_id: str,
+    task: str,
+    token: str,
+    worker_id: str,
+    worker: str,
+    lease: float,
+    using: str,
+    free: str = NO_ROW_IN_THE_WAY,
 ) -> tuple[Any, ...] | None:
     """The one conditional UPDATE."""
     now, at = moment(using)
@@ -125,7 +133,5 @@ def _why_not(
         hold(job_id, Hold.PAUSED, using)
         return Refusal.PAUSED
     if not limited and Queue.objects.using(using).filter(name=job.queue, limit__isnull=False).exists():
-        return claim(
-            job_id, task, token, worker_id=worker_id, worker=worker, lease=lease, using=using, limited=True
-        )
+        return claim(job_id, task, token, worker_id=worker_id, worker=worker, lease=lease, using=using, limited=True)
     return Refusal.LIMIT if job.hold in (Hold.LIMIT, Hold.NONE) else Refusal.GONE

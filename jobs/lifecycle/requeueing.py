@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.db import transaction
-from django.db.models import F, Value
+from django.db.models import F, Q, Value
 from django.db.models.functions import Greatest, Now
 
 from jobs.lifecycle import chords
@@ -58,11 +58,9 @@ def succeed_by(old: Job, new_id: str, *, by: str, reason: str = "", using: str) 
 def repost(job: Job, *, by_worker: bool, using: str) -> bool:
     """A known id was posted again with this message; whether it runs (again)."""
     rows = Job.objects.using(using).filter(id=job.id)
-    if by_worker:
-        # The id was given on by Task.replace: the step that now carries it has come.
-        rows = rows.filter(hold=Hold.REPLACED)
-    else:
-        rows = rows.filter(state__in=ENDED).exclude(hold=Hold.REPLACED)
+    # A worker's may be the step that carries an id which Task.replace gave on.
+    given_on = Q(hold=Hold.REPLACED)
+    rows = rows.filter(given_on if by_worker else ~given_on & Q(state__in=ENDED))
     hold = Hold.PAUSED if paused(job.queue, using) else Hold.NONE
     message: dict[str, Any] = {name: getattr(job, name) for name in MESSAGE}
     if not rows.update(**_fresh(), **message, hold=hold, attempt=0, crashes=0, rung_at=Now()):

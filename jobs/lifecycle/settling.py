@@ -1,4 +1,4 @@
-"""Settle: close the running attempt with an outcome; only the holder of the token can. A late writer changes nothing."""
+"""Settle: close the running attempt with an outcome; only the token's holder can, a late writer changes nothing."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
