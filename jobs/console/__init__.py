@@ -1,0 +1,1 @@
+"""The console: the admin pages of jobs, queues, workers, schedules, results and activity."""

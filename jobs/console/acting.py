@@ -1,0 +1,141 @@
+"""What the pages share: read-only rows, actions that a person may be allowed, and a page that asks first."""
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from django import forms
+from django.contrib import messages
+from django.contrib.admin import ModelAdmin
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import reverse
+
+from jobs.console.paging import CappedPaginator
+from jobs.errors import JobError
+
+#: What one press may act on; the confirmation page carries each id in a field (Django reads 1,000 fields).
+MOST = 500
+
+
+class ReadOnlyAdmin(ModelAdmin):
+    """Rows that no person adds, changes or deletes."""
+
+    show_full_result_count = False
+    paginator = CappedPaginator
+    list_per_page = 50
+    list_max_show_all = 200
+    sortable_by: ClassVar[Sequence[str]] = ()
+
+    def has_add_permission(self, request: HttpRequest, *args: Any) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+class ActingAdmin(ModelAdmin):
+    """Actions gated by `operate_permission` or the admin's; an action that is not allowed is a 403, not a shrug."""
+
+    change_form_template = "admin/acting.html"
+    operate_permission = "jobs.operate_job"
+    admin_permission = "jobs.admin_jobs"
+    #: Actions shown as buttons on the page of one row.
+    buttons: ClassVar[Sequence[str]] = ()
+
+    def has_operate_permission(self, request: HttpRequest) -> bool:
+        return bool(request.user.has_perm(self.operate_permission))
+
+    def has_admin_permission(self, request: HttpRequest) -> bool:
+        return bool(request.user.has_perm(self.admin_permission))
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        if request.method == "POST" and request.POST.get("action", "") not in ("", *self.get_actions(request)):
+            raise PermissionDenied
+        return super().changelist_view(request, extra_context)
+
+    def response_action(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
+        try:
+            response = super().response_action(request, queryset)
+        except JobError as refused:
+            self.message_user(request, str(refused), messages.ERROR)
+            response = HttpResponseRedirect(request.get_full_path())
+        came_from = request.POST.get("from_page")
+        if came_from and isinstance(response, HttpResponseRedirect):
+            return HttpResponseRedirect(self.page_of(came_from))
+        return response
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        obj = self.get_object(request, object_id)
+        buttons = self.buttons_for(request, obj) if obj else []
+        return super().change_view(request, object_id, form_url, {"buttons": buttons, **(extra_context or {})})
+
+    def buttons_for(self, request: HttpRequest, obj: Any) -> list[tuple[str, str]]:
+        """(action, words) of the buttons on this row's page, of those this person may press."""
+        allowed = self.get_actions(request)
+        return [(name, str(allowed[name][2])) for name in self.buttons if name in allowed]
+
+    def page_of(self, pk: Any) -> str:
+        """The URL of one row's page."""
+        return reverse(f"{self.admin_site.name}:{self.opts.app_label}_{self.opts.model_name}_change", args=[pk])
+
+    def selected(self, request: HttpRequest, queryset: QuerySet[Any]) -> list[str]:
+        """The ids that were ticked, also those that meanwhile left the list; or those of the whole list."""
+        across = request.POST.get("select_across") == "1"
+        ids = list(queryset.values_list("pk", flat=True)[: MOST + 1]) if across else None
+        ids = request.POST.getlist(ACTION_CHECKBOX_NAME) if ids is None else ids
+        if len(ids) > MOST:
+            raise TooManySelected
+        return [str(pk) for pk in ids]
+
+    def ask(
+        self, request: HttpRequest, form: forms.Form, question: str, ids: Sequence[str], lines: Sequence[Any] = ()
+    ) -> TemplateResponse:
+        """The page that says what will happen, and asks for a reason."""
+        context = {
+            **self.admin_site.each_context(request),
+            "title": question,
+            "opts": self.opts,
+            "form": form,
+            "ids": ids,
+            "lines": lines,
+            "action": request.POST["action"],
+            "from_page": request.POST.get("from_page", ""),
+            "checkbox": ACTION_CHECKBOX_NAME,
+        }
+        return TemplateResponse(request, "admin/ask.html", context)
+
+
+class ReasonForm(forms.Form):
+    """Why; it is written into the activity."""
+
+    reason = forms.CharField(max_length=500, required=False, widget=forms.TextInput(attrs={"size": 60}))
+
+
+def answered(request: HttpRequest, form: type[forms.Form]) -> forms.Form:
+    """The form as the confirmation page sent it; empty and invalid when that page was not shown yet."""
+    return form(request.POST if "answered" in request.POST else None)
+
+
+def who(request: HttpRequest) -> str:
+    """The name that goes into the activity."""
+    return str(request.user.get_username())
+
+
+def many(count: int, noun: str) -> str:
+    """`1 job`, `2 jobs`."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+class TooManySelected(JobError):
+    """More rows than one press may act on."""
+
+    def __init__(self) -> None:
+        super().__init__(f"More than {MOST} rows are selected. Narrow the list with a filter, and act in parts.")
