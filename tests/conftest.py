@@ -28,6 +28,7 @@ os.environ.update(environment(DATA, DATABASE_URL, f"redis://127.0.0.1:{REDIS_POR
 from django.conf import settings  # noqa: E402  (its environment is set above)
 
 settings.DATABASES  # noqa: B018  (read now, so that pytest-django finds Django configured)
+settings.STATIC_ROOT.mkdir(exist_ok=True)  # WhiteNoise warns without it
 
 
 def pytest_configure(config: pytest.Config) -> None:

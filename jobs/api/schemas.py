@@ -11,8 +11,8 @@ CENTURY = 100 * 366 * 86_400
 
 
 def _storable(text: str) -> str:
-    if "\0" in text:
-        raise ValueError("Text with a NUL character can't be stored")
+    if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
+        raise ValueError("Text with a NUL character or half a surrogate pair can't be stored")
     return text
 
 
