@@ -1,12 +1,12 @@
 """Failing on demand: a service's next calls, or all until it is switched off."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import wraps
 
 from django.db import transaction
 from django.db.models import F
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 
 from jobs.sandbox.models import Fault
 
@@ -28,12 +28,12 @@ def switch_off(service: str) -> None:
     Fault.objects.filter(service=service).delete()
 
 
-def may_fail(service: str) -> Callable[[View], Callable[..., HttpResponseBase]]:
+def may_fail(service: str) -> Callable[[View], View]:
     """The view of a service, failing as its switch says."""
 
-    def decorated(view: View) -> Callable[..., HttpResponseBase]:
+    def decorated(view: View) -> View:
         @wraps(view)
-        def answer(request: HttpRequest, **parameters: str) -> HttpResponseBase:
+        def answer(request: HttpRequest, **parameters: str) -> HttpResponse:
             return _failing(_next_fault(service), lambda: view(request, **parameters))
 
         return answer
@@ -53,7 +53,7 @@ def _next_fault(service: str) -> str | None:
     return fault.mode
 
 
-def _failing(mode: str | None, work: Callable[[], HttpResponse]) -> HttpResponseBase:
+def _failing(mode: str | None, work: Callable[[], HttpResponse]) -> HttpResponse:
     match mode:
         case Mode.ERROR | Mode.BUSY | Mode.BAD:
             return JsonResponse({"error": f"The sandbox was told to answer {mode}."}, status=int(mode))
@@ -65,19 +65,6 @@ def _failing(mode: str | None, work: Callable[[], HttpResponse]) -> HttpResponse
             time.sleep(TIMEOUT_SECONDS)
             return response
         case Mode.LOST:
-            return _lost(work())
+            work()
+            return HttpResponse("The sandbox was told to lose the answer.", status=502)
     return work()
-
-
-def _lost(response: HttpResponse) -> StreamingHttpResponse:
-    """The work is done, but the caller sees the connection break."""
-
-    def breaking() -> Iterator[bytes]:
-        yield b"{"
-        raise ConnectionResetError("The sandbox was told to break the connection.")
-
-    return StreamingHttpResponse(
-        breaking(),
-        content_type="application/json",
-        headers={"Content-Length": str(len(response.content) + 100)},
-    )

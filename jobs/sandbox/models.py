@@ -57,7 +57,7 @@ class Fault(models.Model):
         BAD = "400", "answers 400"
         SLOW = "slow", "answers after 3 s"
         TIMEOUT = "timeout", "does the work, answers after 40 s"
-        LOST = "lost", "does the work, breaks the connection"
+        LOST = "lost", "does the work, loses the answer (502)"
 
     service = models.CharField(max_length=10, choices=Service.choices, primary_key=True)
     mode = models.CharField(max_length=10, choices=Mode.choices)

@@ -12,7 +12,7 @@ from jobs.work.operations import Detailed, Name
 
 @shared_task(name="process_image", bind=True, max_retries=3)
 def process_image(self: Any, image_path: str, operations: list[Name | Detailed]) -> dict[str, Any]:
-    """Writes `<name>_processed.<ext>` beside the picture; a broken picture fails at once, a broken storage is retried."""
+    """Writes `<name>_processed.<ext>` beside the picture; only a storage that fails is tried again."""
     try:
         return images.process(image_path, operations, report_progress)
     except OSError as error:

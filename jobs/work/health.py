@@ -12,7 +12,7 @@ from jobs.work import outbound
 TIMEOUT = 10
 
 
-class Unhealthy(Exception):  # noqa: N818  (a finding, not a refusal of ours)
+class Unhealthy(Exception):
     """One or more addresses don't answer well."""
 
     def __init__(self, checks: Sequence[dict[str, Any]]) -> None:

@@ -56,7 +56,7 @@ class Declined(TaskFailure):
         super().__init__(f"The payment gateway ({url}) answers that the charge is {status}.")
 
 
-class OutcomeUnknown(Exception):  # noqa: N818  (worth another try)
+class OutcomeUnknown(Exception):
     """The gateway's answer doesn't say whether it took the money."""
 
     def __init__(self, url: str) -> None:

@@ -27,7 +27,7 @@ def fetch(url: str, name: str) -> str:
 
 def transform(key: str) -> str:
     """Cleans the fetched rows (one an id, trimmed texts, no empty fields) into a file beside; returns its key."""
-    fetched = _load(key)
+    fetched = _load(key, list)
     kept = {key: _clean(row) for key, row in rows.by_id(fetched["source"], fetched["rows"]).items()}
     result = {"source": fetched["source"], "fetched": len(fetched["rows"]), "rows": kept}
     return _store(keys.beside(keys.key_of(key), "-transformed", "json"), result)
@@ -35,7 +35,7 @@ def transform(key: str) -> str:
 
 def save(key: str) -> dict[str, Any]:
     """Adds or renews a record for each transformed row; returns the counts."""
-    found = _load(key)
+    found = _load(key, dict)
     Record.objects.bulk_create(
         [_record(found["source"], row_id, row) for row_id, row in found["rows"].items()],
         batch_size=500,
@@ -75,10 +75,12 @@ def _store(key: str, value: dict[str, Any]) -> str:
     return keys.write(key, json.dumps(value).encode())
 
 
-def _load(key: str) -> dict[str, Any]:
+def _load(key: str, rows_are: type) -> dict[str, Any]:
     """The stored step; TaskFailure if the key names something else."""
     try:
         value = json.loads(keys.read(keys.key_of(key), outbound.MAX_BYTES * 4))
-        return {"source": str(value["source"]), **value}
-    except (ValueError, KeyError, TypeError) as error:
-        raise TaskFailure(f"{key} is not a file of fetch_data or transform_data.") from error
+        if isinstance(value["rows"], rows_are) and isinstance(value["source"], str):
+            return dict(value)
+    except (ValueError, KeyError, TypeError):
+        pass
+    raise TaskFailure(f"{key} is not a file of {'fetch_data' if rows_are is list else 'transform_data'}.")

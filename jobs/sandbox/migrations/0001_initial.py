@@ -30,7 +30,7 @@ class Migration(migrations.Migration):
                             ("400", "answers 400"),
                             ("slow", "answers after 3 s"),
                             ("timeout", "does the work, answers after 40 s"),
-                            ("lost", "does the work, breaks the connection"),
+                            ("lost", "does the work, loses the answer (502)"),
                         ],
                         max_length=10,
                     ),
