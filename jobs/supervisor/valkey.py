@@ -22,7 +22,9 @@ def part(directory: Path, port: int) -> Part:
     directory.mkdir(parents=True, exist_ok=True)
     where = ["--bind", HOST, "--port", str(port), "--dir", str(directory)]
     kept = ["--appendonly", "yes", "--save", "", "--maxmemory-policy", "noeviction", "--logfile", str(directory / "log")]
-    return Part("valkey", (str(_binary()), *where, *kept), Wave.VALKEY)
+    # A process that writes its own title writes over its environment, by which the next start would find it.
+    found = ["--set-proc-title", "no"]
+    return Part("valkey", (str(_binary()), *where, *kept, *found), Wave.VALKEY)
 
 
 def port(directory: Path) -> int:
