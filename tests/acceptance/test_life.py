@@ -81,6 +81,11 @@ def test_a_job_over_its_hard_limit_dies_timed_out(running: Station) -> None:
     assert running.journal().count("endless") == 1
 
 
+def test_a_job_over_its_soft_limit_dies_of_the_error_that_celery_raises(running: Station) -> None:
+    id = running.post(plain_tasks.long_winded)
+    assert running.wait_state(id, "dead")["error"] == "SoftTimeLimitExceeded"
+
+
 def test_a_result_that_json_cannot_hold_is_a_death_that_says_so(running: Station) -> None:
     id = running.post(plain_tasks.unstorable)
     dead = running.wait_state(id, "dead")

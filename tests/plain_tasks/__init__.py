@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from celery import Task, shared_task
-from celery.exceptions import Ignore, Reject
+from celery.exceptions import Ignore, Reject, SoftTimeLimitExceeded
 
 JOURNAL = Path(os.environ.get("JOURNAL", os.devnull))
 
@@ -153,10 +153,19 @@ def unstorable() -> object:
     return object()
 
 
-@shared_task(time_limit=1)
+@shared_task(soft_time_limit=1, time_limit=2)
 def endless() -> None:
+    """Doesn't listen to the soft limit."""
     write("endless")
-    time.sleep(60)
+    try:
+        time.sleep(60)
+    except SoftTimeLimitExceeded:
+        time.sleep(60)
+
+
+@shared_task(soft_time_limit=1, time_limit=30)
+def long_winded() -> None:
+    time.sleep(20)
 
 
 @shared_task
