@@ -21,9 +21,9 @@ def part(directory: Path, port: int) -> Part:
     leaves the server in the terminal's process group, where Ctrl-C ends it before the workers have drained."""
     directory.mkdir(parents=True, exist_ok=True)
     where = ["--bind", HOST, "--port", str(port), "--dir", str(directory)]
-    kept = ["--appendonly", "yes", "--save", "", "--maxmemory-policy", "noeviction", "--logfile", str(directory / "log")]
+    kept = ["--appendonly", "yes", "--save", "", "--maxmemory-policy", "noeviction"]
     # A process that writes its own title writes over its environment, by which the next start would find it.
-    found = ["--set-proc-title", "no"]
+    found = ["--set-proc-title", "no", "--logfile", str(directory / "log")]
     return Part("valkey", (str(_binary()), *where, *kept, *found), Wave.VALKEY)
 
 
