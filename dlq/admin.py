@@ -1,6 +1,6 @@
 """Dead letters: what died for good, why, and what a person may do about it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from django.contrib import admin
@@ -36,9 +36,9 @@ class StatusFilter(StaticFilter):
     def value(self) -> str:
         return super().value() or Status.OPEN
 
-    def choices(self, changelist: Any) -> Iterable[Any]:
+    def choices(self, changelist: Any) -> Iterator[Any]:
         # Django's own first choice, "All", would mean open here.
-        return list(super().choices(changelist))[1:]
+        yield from list(super().choices(changelist))[1:]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         return queryset if self.value() == "all" else queryset.filter(status=self.value())
@@ -55,7 +55,7 @@ class ReasonFilter(StaticFilter):
 @admin.register(DeadLetter)
 class DeadLetterAdmin(ChangingAdmin, ReadOnlyAdmin):
     operate_permission = "dlq.operate_deadletter"
-    list_display = ("number", "status_badge", "task", "what", "reason_words", "attempts", "queue", "died")
+    list_display = ("number", "status_badge", "task", "what", "died", "reason_words", "attempts", "queue")
     list_filter = (StatusFilter, ReasonFilter, QueueFilter, TaskFilter)
     search_fields = ("job_id",)
     search_help_text = "A job's id, a task, an error class or a fingerprint, written in full"
@@ -110,10 +110,10 @@ class DeadLetterAdmin(ChangingAdmin, ReadOnlyAdmin):
 
     # --- showing ---
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Iterable[str]:
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         if obj is not None:
             obj.request = request
-        return [name for _, part in self.fieldsets for name in part["fields"]]  # type: ignore[attr-defined]
+        return tuple(name for _, part in self.fieldsets or () for name in part["fields"])  # type: ignore[misc]
 
     @admin.display(description="letter")
     def number(self, letter: DeadLetter) -> str:

@@ -116,19 +116,18 @@ def _closed_or_unknown(letter_id: int) -> UnknownLetter | LetterClosed:
 
 
 def _requeue_unchanged(letters: Sequence[DeadLetter], by: str, reason: str) -> list[Requeued]:
-    running = set(operations.requeue([letter.job_id for letter in letters], by=by, reason=reason, record=False))
+    running = set(operations.requeue([str(letter.job_id) for letter in letters], by=by, reason=reason, record=False))
     if len(letters) == 1 and not running:
-        raise UnknownJob(letters[0].job_id)
+        raise UnknownJob(str(letters[0].job_id))
     done = [letter for letter in letters if letter.job_id in running]
     for letter in done:
         activity.record(by, "requeue", "dead letter", str(letter.pk), reason, job=letter.job_id)
-    return [Requeued(letter.pk, letter.job_id) for letter in done]
+    return [Requeued(letter.pk, str(letter.job_id)) for letter in done]
 
 
 def _requeue_changed(letter: DeadLetter, by: str, reason: str, args: Any, kwargs: Any) -> Requeued:
-    new = operations.requeue_changed(letter.job_id, args=args, kwargs=kwargs, by=by, reason=reason, record=False)
-    facts = {"job": letter.job_id, "replaced_by": new}
-    activity.record(by, "requeue changed", "dead letter", str(letter.pk), reason, **facts)
+    new = operations.requeue_changed(str(letter.job_id), args=args, kwargs=kwargs, by=by, reason=reason, record=False)
+    activity.record(by, "requeue changed", "dead letter", str(letter.pk), reason, job=letter.job_id, replaced_by=new)
     return Requeued(letter.pk, new)
 
 

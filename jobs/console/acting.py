@@ -1,11 +1,11 @@
 """What the pages share: read-only rows, actions that a person may be allowed, and a page that asks first."""
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.contrib import messages
-from django.contrib.admin import ModelAdmin
+from django.contrib.admin import ModelAdmin, ShowFacets
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
@@ -16,18 +16,28 @@ from django.urls import reverse
 from jobs.console.paging import CappedPaginator
 from jobs.errors import JobError
 
+if TYPE_CHECKING:
+    AnyAdmin = ModelAdmin[Any]
+else:  # Django's class takes no type at run time
+    AnyAdmin = ModelAdmin
+
 #: What one press may act on; the confirmation page carries each id in a field (Django reads 1,000 fields).
 MOST = 500
 
 
-class ReadOnlyAdmin(ModelAdmin):
+class ReadOnlyAdmin(AnyAdmin):
     """Rows that no person adds, changes or deletes."""
 
     show_full_result_count = False
     paginator = CappedPaginator
     list_per_page = 50
     list_max_show_all = 200
-    sortable_by: ClassVar[Sequence[str]] = ()
+    show_facets = ShowFacets.NEVER
+    sortable_by = ()
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        title = str(self.opts.verbose_name_plural).capitalize()
+        return super().changelist_view(request, {"title": title, **(extra_context or {})})
 
     def has_add_permission(self, request: HttpRequest, *args: Any) -> bool:
         return False
@@ -39,14 +49,14 @@ class ReadOnlyAdmin(ModelAdmin):
         return False
 
 
-class ActingAdmin(ModelAdmin):
+class ActingAdmin(AnyAdmin):
     """Actions gated by `operate_permission` or the admin's; an action that is not allowed is a 403, not a shrug."""
 
     change_form_template = "admin/acting.html"
     operate_permission = "jobs.operate_job"
     admin_permission = "jobs.admin_jobs"
     #: Actions shown as buttons on the page of one row.
-    buttons: ClassVar[Sequence[str]] = ()
+    buttons: Sequence[str] = ()
 
     def has_operate_permission(self, request: HttpRequest) -> bool:
         return bool(request.user.has_perm(self.operate_permission))
@@ -59,9 +69,9 @@ class ActingAdmin(ModelAdmin):
             raise PermissionDenied
         return super().changelist_view(request, extra_context)
 
-    def response_action(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
+    def response_action(self, request: HttpRequest, queryset: QuerySet[Any], *more: Any) -> HttpResponse | None:
         try:
-            response = super().response_action(request, queryset)
+            response = super().response_action(request, queryset, *more)
         except JobError as refused:
             self.message_user(request, str(refused), messages.ERROR)
             response = HttpResponseRedirect(request.get_full_path())
@@ -79,7 +89,7 @@ class ActingAdmin(ModelAdmin):
 
     def buttons_for(self, request: HttpRequest, obj: Any) -> list[tuple[str, str]]:
         """(action, words) of the buttons on this row's page, of those this person may press."""
-        allowed = self.get_actions(request)
+        allowed: dict[str, Any] = self.get_actions(request)
         return [(name, str(allowed[name][2])) for name in self.buttons if name in allowed]
 
     def page_of(self, pk: Any) -> str:

@@ -15,7 +15,7 @@ class StaticFilter(SimpleListFilter):
     """Equality with one of a fixed list of values."""
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        return queryset.filter(**{self.parameter_name: self.value()}) if self.value() else queryset  # type: ignore[dict-item]
+        return queryset.filter(**{str(self.parameter_name): self.value()}) if self.value() else queryset
 
 
 class StateFilter(StaticFilter):

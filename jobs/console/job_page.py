@@ -1,12 +1,10 @@
 """What the page of one job tells: what did it do, why did it fail, where does it come from."""
 
 import json
-from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
 from django.contrib import admin
-from django.contrib.admin import ModelAdmin
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils import timezone
@@ -14,13 +12,14 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django_celery_results.models import TaskResult
 
+from jobs.console.acting import AnyAdmin
 from jobs.console.arguments import pretty, shown_arguments, shown_text, shown_value
 from jobs.console.drawing import NONE, both, moment, span, state, verbatim
 from jobs.models import Attempt, Job
 from jobs.states import Hold, State
 
 
-class JobPage(ModelAdmin):
+class JobPage(AnyAdmin):
     """The facts of a job, as the list and the page show them."""
 
     fieldsets = (
@@ -37,17 +36,18 @@ class JobPage(ModelAdmin):
         context = {"attempts": _attempts(request, job), "title": f"Job {object_id}", "subtitle": None} if job else {}
         return super().change_view(request, object_id, form_url, {**context, **(extra_context or {})})
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Iterable[str]:
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         if obj is not None:
             obj.request = request
-        return [name for _, part in self.fieldsets for name in part["fields"]]  # type: ignore[attr-defined]
+        return tuple(name for _, part in self.fieldsets or () for name in part["fields"])  # type: ignore[misc]
 
     @admin.display(description="state")
     def state_badge(self, job: Job) -> SafeString:
         held = Hold(job.hold)
         why = format_html(' <span class="quiet">{}</span>', held.label) if held else ""
-        asked = format_html(' <span class="quiet">cancel requested</span>') if job.cancel_requested else ""
-        return format_html("{}{}{}", state(job.state), why, asked if job.state == State.RUNNING else "")
+        if job.cancel_requested and job.state == State.RUNNING:
+            why = format_html(' <span class="quiet">{}</span>', "Cancel requested")
+        return format_html("{}{}", state(job.state), why)
 
     @admin.display(description="task")
     def named(self, job: Job) -> SafeString:
@@ -79,10 +79,12 @@ class JobPage(ModelAdmin):
     @admin.display(description="comes from")
     def lineage(self, job: Job) -> SafeString | str:
         known = (("requeued from", job.requeued_from_id), ("parent", job.parent_id), ("schedule", job.schedule))
-        lines = [(word, self._link(key) if word != "schedule" else key) for word, key in known if key]
-        newer = Job.objects.filter(requeued_from_id=job.pk).values_list("pk", flat=True) if job.pk else []
-        lines += [("requeued as", self._link(key)) for key in newer[:10]]
-        return format_html_join(format_html("<br>"), "{} {}", lines) or NONE
+        lines: list[tuple[str, str]] = [
+            (word, key if word == "schedule" else self._link(key)) for word, key in known if key
+        ]
+        newer = Job.objects.filter(requeued_from_id=job.pk).values_list("pk", flat=True)[:10]
+        lines += [("requeued as", self._link(key)) for key in newer]
+        return format_html_join("", "<div>{} {}</div>", lines) or NONE
 
     @admin.display(description="tags")
     def tag_list(self, job: Job) -> str:

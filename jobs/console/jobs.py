@@ -35,7 +35,7 @@ class CancelForm(ReasonForm):
 
 @admin.register(Job)
 class JobAdmin(JobPage, ChangingAdmin, ReadOnlyAdmin):
-    list_display = ("state_badge", "named", "queue", "tries", "age", "took", "worker", "failure")
+    list_display = ("state_badge", "named", "failure", "tries", "age", "took", "queue", "worker")
     list_display_links = ("named",)
     list_filter = (StateFilter, QueueFilter, TaskFilter)
     search_fields = ("id",)
@@ -47,8 +47,7 @@ class JobAdmin(JobPage, ChangingAdmin, ReadOnlyAdmin):
     # --- finding ---
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Job]:
-        queryset = super().get_queryset(request)
-        return queryset if request.resolver_match and "object_id" in request.resolver_match.kwargs else queryset.light()
+        return super().get_queryset(request).light()  # type: ignore[attr-defined, no-any-return]
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Job], search_term: str
@@ -98,7 +97,7 @@ def figures(request: HttpRequest) -> Iterable[Figure]:
         url = reverse("admin:jobs_job_changelist")
         for which in (State.QUEUED, State.RUNNING, State.RETRYING, State.SCHEDULED):
             count = Job.objects.filter(state=which)[: CAP + 1].count()
-            yield Figure(which.label, f"{CAP:,}+" if count > CAP else f"{count:,}", f"{url}?state={which}")
+            yield Figure(str(which.label), f"{CAP:,}+" if count > CAP else f"{count:,}", f"{url}?state={which}")
 
 
 def _by_state(ids: list[str]) -> list[str]:

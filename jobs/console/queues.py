@@ -102,7 +102,7 @@ class QueueAdmin(ActingAdmin, ReadOnlyAdmin):
     @admin.display(description="state")
     def status(self, queue: Any) -> SafeString:
         if queue.paused:
-            return badge("Paused", "⏸", "warn")
+            return badge("Paused", "‖", "warn")
         served = queue.figures["workers"] > 0
         return badge("Open", "✓", "good") if served else badge("No worker", "✕", "bad")
 

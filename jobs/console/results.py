@@ -1,7 +1,6 @@
 """Results: django-celery-results' rows, as what they are: read-only, redacted, quick to list."""
 
 import json
-from collections.abc import Iterable
 from typing import Any
 
 import django_celery_results.admin  # noqa: F401  (registers its own pages, which these replace)
@@ -55,7 +54,7 @@ class TaskResultAdmin(ReadOnlyAdmin):
         term = search_term.strip()
         return (queryset.filter(Q(task_id=term) | Q(task_name=term)) if term else queryset), False
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Iterable[str]:
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         if obj is not None:
             obj.request = request
             obj.job = Job.objects.filter(pk=obj.task_id).first()
@@ -120,5 +119,5 @@ class GroupResultAdmin(ReadOnlyAdmin):
     def members(self, result: GroupResult) -> SafeString | str:
         return verbatim(result.result)
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Iterable[str]:
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         return self.fields

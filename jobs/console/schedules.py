@@ -54,6 +54,8 @@ class PeriodicTaskAdmin(RecordedAdmin, beat.PeriodicTaskAdmin):
     list_display = ("name", "status", "task", "words", "last_run", "total_run_count")
     list_filter = ("enabled",)
     date_hierarchy = None
+    search_fields = ("name", "task")
+    sortable_by = ()
     list_select_related = ("interval", "crontab", "solar", "clocked")
     actions = ("enable_tasks", "disable_tasks", "toggle_tasks", "run_tasks")
     buttons = ("run_tasks", "enable_tasks", "disable_tasks")
@@ -103,7 +105,7 @@ class PeriodicTaskAdmin(RecordedAdmin, beat.PeriodicTaskAdmin):
 
     @admin.display(description="state")
     def status(self, schedule: PeriodicTask) -> SafeString:
-        return badge("Enabled", "✓", "good") if schedule.enabled else badge("Paused", "⏸", "warn")
+        return badge("Enabled", "✓", "good") if schedule.enabled else badge("Paused", "‖", "warn")
 
     @admin.display(description="when")
     def words(self, schedule: PeriodicTask) -> str:

@@ -6,7 +6,8 @@ from typing import Any
 
 from django.contrib.admin import AdminSite
 from django.contrib.admin.apps import AdminConfig
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
+from django.template.response import TemplateResponse
 
 #: The navigation: its headings, and the models under each in order; what is named nowhere comes last.
 SECTIONS = (
@@ -48,7 +49,7 @@ class ConsoleSite(AdminSite):
         """Adds the figures that this function gives to the summary."""
         self._figures.append(figures)
 
-    def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+    def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
         figures = [figure for summary in self._figures for figure in summary(request)]
         return super().index(request, {"figures": figures, **(extra_context or {})})
 
@@ -59,6 +60,7 @@ class ConsoleSite(AdminSite):
 
 def _in_sections(apps: Iterable[Any]) -> Iterable[dict[str, Any]]:
     models = {model["object_name"]: model for app in apps for model in app["models"]}
+    models.get("PeriodicTask", {})["name"] = "Schedules"
     for heading, names in SECTIONS:
         yield from _section(heading, [models.pop(name) for name in names if name in models])
     yield from _section("More", list(models.values()))

@@ -6,7 +6,7 @@ from typing import Any
 from django.contrib import admin
 from django.http import HttpRequest
 from django.utils import timezone
-from django.utils.html import format_html, format_html_join
+from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
 from jobs.conf import conf
@@ -67,7 +67,7 @@ class WorkerAdmin(ReadOnlyAdmin):
     def busy_with(self, worker: Worker) -> SafeString | str:
         running = Job.objects.light().filter(state=State.RUNNING, worker_id=worker.pk).order_by("started_at")[:50]
         lines = [(job.task, job.pk, moment(job.started_at)) for job in running]
-        return format_html_join(format_html("<br>"), "{} {} {}", lines) or NONE
+        return format_html_join("", "<div>{} {} {}</div>", lines) or NONE
 
     @admin.display(description="tasks")
     def knows(self, worker: Worker) -> SafeString | str:

@@ -70,7 +70,7 @@ def follow(request: HttpRequest, job_id: str) -> HttpResponse:
 
 
 @require_GET
-def picture(request: HttpRequest, job_id: str) -> HttpResponse:
+def picture(request: HttpRequest, job_id: str) -> FileResponse:
     """The picture that the job made."""
     result = _result(_job(job_id))
     key = result.get("output") if isinstance(result, dict) else None
