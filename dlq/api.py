@@ -12,11 +12,12 @@ from dlq.errors import LetterClosed, LetterWithoutJob, UnknownLetter
 from dlq.models import DeadLetter
 from jobs.api.answers import reply
 from jobs.api.callers import VIEW_PAYLOAD, May
-from jobs.api.cursors import page
+from jobs.api.cursors import LARGEST_KEY, page
 from jobs.api.metrics import sources
 from jobs.api.problems import refuse_with
 from jobs.api.replays import once
 from jobs.api.schemas import AcceptedOut, Filters, ReasonIn, RequeueIn
+from jobs.posting import refuse_large
 from jobs.states import Reason
 
 router = Router(tags=["dead letters"])
@@ -83,13 +84,22 @@ def requeue_letter(request: HttpRequest, letter_id: int, payload: RequeueIn = Re
     "/{int:letter_id}/discard", auth=May(OPERATE), response=DiscardedOut, summary="Discard, keeping the record"
 )
 def discard_letter(request: HttpRequest, letter_id: int, payload: ReasonIn = ReasonIn()) -> HttpResponse:  # noqa: B008
+    _must_be_a_number(letter_id)
     lifecycle.discard([letter_id], by=request.auth.name, reason=payload.reason)  # type: ignore[attr-defined]
     return reply({"id": letter_id, "status": "discarded"})
 
 
 def _requeued(letter_id: int, given: RequeueIn, by: str) -> HttpResponse:
+    _must_be_a_number(letter_id)
+    refuse_large(f"dead letter {letter_id}", given.args, given.kwargs)
     done = lifecycle.requeue([letter_id], by=by, reason=given.reason, args=given.args, kwargs=given.kwargs)
     return reply({"task_id": done[0].job_id, "status": "queued"}, 202)
+
+
+def _must_be_a_number(letter_id: int) -> None:
+    """Of those that a database has: a larger one names no letter."""
+    if letter_id >= LARGEST_KEY:
+        raise UnknownLetter(letter_id)
 
 
 def _filtered(filters: LetterFilters) -> QuerySet[Any]:

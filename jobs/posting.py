@@ -71,6 +71,16 @@ def task_named(name: str) -> Any:
     return tasks[alike[0]]
 
 
+def refuse_large(task: str, args: Any, kwargs: Any) -> None:
+    """Raises ArgumentsTooLarge for more JSON than a door takes (what `.delay()` takes with a warning)."""
+    try:
+        size = len(to_json([args, kwargs]))
+    except PydanticSerializationError as error:  # half a surrogate pair, in the name of an argument
+        raise ArgumentsRefused(task, [{"loc": ["kwargs"], "msg": f"Not JSON: {error}"}]) from error
+    if size > conf().arguments_warn:
+        raise ArgumentsTooLarge(task, size, conf().arguments_warn)
+
+
 def _checked(posts: Sequence[Post]) -> list[Any]:
     tasks, refusals = [], []
     for index, one in enumerate(posts):
@@ -88,17 +98,8 @@ def _check(one: Post) -> Any:
     if one.queue is not None and one.queue not in declared():
         raise UnknownQueue(one.queue, declared())
     signature_of(task).check(one.args, one.kwargs)
-    size, limit = _size(task, one), conf().arguments_warn
-    if size > limit:
-        raise ArgumentsTooLarge(task.name, size, limit)
+    refuse_large(task.name, one.args, one.kwargs)
     return task
-
-
-def _size(task: Any, one: Post) -> int:
-    try:
-        return len(to_json([one.args, one.kwargs]))
-    except PydanticSerializationError as error:  # text that no encoding can write, in a name of an argument
-        raise ArgumentsRefused(task.name, [{"loc": ["kwargs"], "msg": f"Not JSON: {error}"}]) from error
 
 
 def _apply(task: Any, one: Post, task_id: str) -> None:

@@ -6,32 +6,49 @@ import json
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Q, QuerySet
+from django.db.models import IntegerField, Q, QuerySet
 
 from jobs.api.problems import Problem
 
+LARGEST_KEY = 2**63
+
 
 def page(rows: QuerySet[Any], cursor: str | None, limit: int) -> tuple[list[Any], str | None]:
-    """The rows from the cursor on, newest first, and the cursor of the next page (None after the last)."""
+    """The rows from the cursor on, newest first, and the cursor of the next page (None after the last).
+
+    Rows that the database numbers are ordered by their number alone, others by (created_at, key).
+    """
+    numbered = isinstance(rows.model._meta.pk, IntegerField)
     if cursor:
-        at, key = _read(cursor)
-        rows = rows.filter(Q(created_at__lt=at) | Q(created_at=at, pk__lt=key))
-    found = list(rows.order_by("-created_at", "-pk")[: limit + 1])
-    items = found[:limit]
-    return items, _written(items[-1]) if len(found) > limit else None
+        rows = rows.filter(_below(_read(cursor), numbered))
+    found = list(rows.order_by(*(["-pk"] if numbered else ["-created_at", "-pk"]))[: limit + 1])
+    return found[:limit], _written(found[limit - 1], numbered) if len(found) > limit else None
 
 
-def _written(row: Any) -> str:
-    place = json.dumps([row.created_at.isoformat(), row.pk])
+def _below(place: Any, numbered: bool) -> Q:
+    match place:
+        case [int(number)] if numbered and 0 <= number < LARGEST_KEY:
+            return Q(pk__lt=number)
+        case [str(at), str(key)] if not numbered and (moment := _moment(at)):
+            return Q(created_at__lt=moment) | Q(created_at=moment, pk__lt=key)
+    raise Problem(422, "Take cursors from `next`.", [{"loc": ["query", "cursor"], "msg": "Not a cursor"}])
+
+
+def _written(row: Any, numbered: bool) -> str:
+    place = json.dumps([row.pk] if numbered else [row.created_at.isoformat(), row.pk])
     return base64.urlsafe_b64encode(place.encode()).decode().rstrip("=")
 
 
-def _read(cursor: str) -> tuple[datetime, Any]:
+def _read(cursor: str) -> Any:
     try:
-        at, key = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-        moment = datetime.fromisoformat(at)
-    except (ValueError, TypeError, binascii.Error):
-        moment, key = None, None
-    if moment is None or moment.tzinfo is None or isinstance(key, bool) or not isinstance(key, str | int):
-        raise Problem(422, "Take cursors from `next`.", [{"loc": ["query", "cursor"], "msg": "Not a cursor"}])
-    return moment, key
+        return json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+    except (ValueError, binascii.Error, RecursionError):
+        return None
+
+
+def _moment(text: str) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else None

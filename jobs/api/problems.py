@@ -43,6 +43,10 @@ STATUS: dict[type[Exception], int] = {
     InterfaceError: 503,
 }
 
+#: Endpoints of one task each, whose bodies name its arguments themselves.
+TYPED = ("/tasks/email", "/tasks/process-image")
+FIELD_OF: dict[str | int, str] = {"image_path": "path"}
+
 SENTENCES: dict[type[Exception], str] = {
     DataError: "The database can't store a value of this request.",
     RequestDataTooBig: "The body is too large.",
@@ -120,8 +124,16 @@ def _posts_refused(request: HttpRequest, refused: PostsRefused) -> HttpResponse:
     if several:
         return problem(422, "None of the jobs was accepted.", faults(refused, ["body", "jobs"]))
     error = refused.refusals[0][1]
-    status = 404 if isinstance(error, UnknownTask) else 422
-    return problem(status, str(error), faults(error, ["body"]) if status != HTTPStatus.NOT_FOUND else ())
+    if isinstance(error, UnknownTask):
+        return problem(404, str(error))
+    found = faults(error, ["body"])
+    typed = request.path.endswith(TYPED)
+    return problem(422, str(error), [{**f, "loc": _without_kwargs(f["loc"])} for f in found] if typed else found)
+
+
+def _without_kwargs(loc: list[str | int]) -> list[str | int]:
+    """The place in the body of an endpoint whose fields are the task's arguments."""
+    return [FIELD_OF.get(part, part) for part in loc if part != "kwargs"]
 
 
 def _invalid(request: HttpRequest, error: ValidationError) -> HttpResponse:

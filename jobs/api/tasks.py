@@ -33,7 +33,7 @@ from jobs.api.schemas import (
 )
 from jobs.errors import UnknownJob, WrongState
 from jobs.models import Job
-from jobs.posting import Post, Posted, post
+from jobs.posting import Post, Posted, post, refuse_large
 from jobs.states import ENDED, State
 
 router = Router(tags=["tasks"])
@@ -61,8 +61,7 @@ def post_email(request: HttpRequest, payload: EmailIn) -> HttpResponse:
 
 @router.post("/process-image", auth=May(OPERATE_JOBS), response={202: AcceptedOut}, summary="Process an image")
 def post_image(request: HttpRequest, payload: ImageIn) -> HttpResponse:
-    operations_ = [o if isinstance(o, str) else o.model_dump() for o in payload.operations]
-    one = Post("process_image", kwargs={"image_path": payload.path, "operations": operations_})
+    one = Post("process_image", kwargs={"image_path": payload.path, "operations": payload.operations})
     return once(request, lambda: _accepted(post([one])[0]))
 
 
@@ -124,6 +123,7 @@ def _accepted(posted: Posted) -> HttpResponse:
 
 def _requeued(job_id: str, given: RequeueIn, by: str) -> HttpResponse:
     if given.args is not None or given.kwargs is not None:
+        refuse_large(job_id, given.args, given.kwargs)
         changed = operations.requeue_changed(job_id, args=given.args, kwargs=given.kwargs, by=by, reason=given.reason)
         return reply({"task_id": changed, "status": "queued"}, HTTPStatus.ACCEPTED)
     if not operations.requeue([job_id], by=by, reason=given.reason):

@@ -23,9 +23,7 @@ class ApiCaller:
         """`body` is sent as JSON; bytes as they are; header names with underscores."""
         text = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
         named = {name.replace("_", "-"): value for name, value in headers.items()}
-        return self.client.post(
-            path, text, content_type="application/json", headers={**self.headers, **named}
-        )
+        return self.client.post(path, text, content_type="application/json", headers={**self.headers, **named})
 
 
 def refused(answer: Any, status: int) -> dict[str, Any]:

@@ -4,19 +4,19 @@ import json
 import uuid
 from typing import Any
 
-from celery import current_app
 from django.db import transaction
 
 from jobs import lifecycle, operations
 from jobs.lifecycle import Failure, ResultRow
 from jobs.models import Job
+from jobs.registry import registered_tasks
 from jobs.states import Reason
 
 
 def queued(task: str = "tests.plain_tasks.add", *args: Any, **options: Any) -> str:
     """A job that waits; the id."""
     with transaction.atomic():
-        return str(current_app.tasks[task].apply_async(args or (1, 2), **options).id)
+        return str(registered_tasks()[task].apply_async(args or (1, 2), **options).id)
 
 
 def running(task: str = "tests.plain_tasks.add", *args: Any, **options: Any) -> tuple[str, str]:
