@@ -83,10 +83,10 @@ def deliver_collected() -> None:
 class LedgerRouter(Router):
     def expand_destination(self, route: Any) -> Any:
         """A misspelt queue fails with a sentence that names the setting."""
+        name = route if isinstance(route, str) else route.get("queue")
         try:
             return super().expand_destination(route)
         except QueueNotFound as error:
-            name = route if isinstance(route, str) else route.get("queue")
             raise UnknownQueue(str(name), declared()) from error
 
 

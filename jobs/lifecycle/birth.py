@@ -50,8 +50,7 @@ def enqueue(
     using = using or router.db_for_write(Job)
     with transaction.atomic(using=using, savepoint=False):
         born = set(_insert(jobs, using))
-        new = [job for job in jobs if job.id in born]
-        _tag(new, tags or {}, using)
+        _tag([job_id for job_id in dict.fromkeys(job.id for job in jobs) if job_id in born], tags or {}, using)
         known = [job for job in jobs if job.id not in born]
         posted = {job.id: _known(job, by_worker, using) for job in known}
     return [Posted(job.id, posted.get(job.id, job.id)) for job in jobs]
@@ -77,7 +76,10 @@ def _insert_some(jobs: Sequence[Job], using: str) -> list[str]:
             params,
         )
         born = {row[0]: row[1:] for row in cursor.fetchall()}
-    ring_after_commit([job for job in jobs if born.get(job.id) == (State.QUEUED, Hold.NONE)], using)
+    # An id twice in one batch: the first one was inserted.
+    first = {job.id: job for job in reversed(jobs)}
+    ids = dict.fromkeys(job.id for job in jobs)
+    ring_after_commit([first[i] for i in ids if born.get(i) == (State.QUEUED, Hold.NONE)], using)
     return list(born)
 
 
@@ -98,8 +100,8 @@ def _row(job: Job, ordinal: int, using: str) -> tuple[str, list[Any]]:
     return f"({', '.join(['%s'] * len(GIVEN))}, {decided})", values
 
 
-def _tag(jobs: Sequence[Job], tags: dict[str, Sequence[str]], using: str) -> None:
-    rows = [JobTag(job_id=job.id, tag=tag) for job in jobs for tag in dict.fromkeys(tags.get(job.id, ()))]
+def _tag(ids: Sequence[str], tags: dict[str, Sequence[str]], using: str) -> None:
+    rows = [JobTag(job_id=job_id, tag=tag) for job_id in ids for tag in dict.fromkeys(tags.get(job_id, ()))]
     if rows:
         JobTag.objects.using(using).bulk_create(rows)
 
@@ -111,9 +113,8 @@ def _known(job: Job, by_worker: bool, using: str) -> str:
             logger.info("Job %s was posted again and runs again", job.id)
         return job.id
     live = Job.objects.using(using).filter(task=job.task, unique_key=job.unique_key, state__in=LIVE)
-    twin = live.values_list("id", flat=True).first()
-    if twin is not None:
-        return str(twin)
-    # The twin ended between the two statements: this one is first now.
-    next(iter(_insert_some([job], using)))
-    return job.id
+    while (twin := live.values_list("id", flat=True).first()) is None:
+        # The twin ended between the two statements: this one is first now, or yet another one is.
+        if _insert_some([job], using):
+            return job.id
+    return str(twin)

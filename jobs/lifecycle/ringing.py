@@ -1,5 +1,6 @@
 """Ring: once per transaction, after it, in one pipeline."""
 
+import itertools
 import logging
 import weakref
 from collections.abc import Iterable, Sequence
@@ -36,13 +37,15 @@ class Bell:
     it), so that at commit the bells still alive are exactly those to ring: together, by the first one called.
     """
 
+    cast = itertools.count()
+
     def __init__(self, bells: "weakref.WeakSet[Bell]", using: str) -> None:
-        self.bells, self.using = bells, using
+        self.bells, self.using, self.order = bells, using, next(self.cast)
         self.jobs: list[Job] = []
         bells.add(self)
 
     def __call__(self) -> None:
-        jobs = [job for bell in list(self.bells) for job in bell.taken()]
+        jobs = [job for bell in sorted(self.bells, key=lambda bell: bell.order) for job in bell.taken()]
         if jobs:
             ring(jobs, self.using)
 
