@@ -4,6 +4,7 @@ import json
 
 import pytest
 from celery.result import AsyncResult
+from celery.states import READY_STATES
 
 from tests.plain_tasks import add, echo, fail, flaky, note, slow
 from tests.support import calls
@@ -26,7 +27,7 @@ def status_until_ready(id: str) -> list[str]:
         status = AsyncResult(id).status
         if [status] != seen[-1:]:
             seen.append(status)
-        if AsyncResult(id).ready():
+        if status in READY_STATES:
             return seen
 
 

@@ -23,6 +23,9 @@ def free_port() -> int:
 class Process:
     """A running command. Leaves nothing behind after `stop` or `kill`, not even children."""
 
+    #: Seconds it gets to end when its test has ended.
+    grace = 5.0
+
     def __init__(
         self, name: str, command: Sequence[str], log: Path, env: Mapping[str, str] | None = None, **options: Any
     ) -> None:

@@ -71,8 +71,10 @@ class Station:
         return process
 
     def celery(self, name: str, *args: str) -> Process:
-        """Any `celery -A config ...` command."""
-        return self.start(name, [sys.executable, "-m", "celery", "-A", "config", *args])
+        """Any `celery -A config ...` command. Killed when its test ends: what it leaves is the ledger's to mend."""
+        process = self.start(name, [sys.executable, "-m", "celery", "-A", "config", *args])
+        process.grace = 0
+        return process
 
     def start(self, name: str, command: Sequence[str], env: Mapping[str, str] | None = None) -> Process:
         """Any command, in the station's environment and `env`; it ends with the test."""
@@ -80,14 +82,14 @@ class Station:
         self.processes.append(process)
         return process
 
-    def end(self, processes: Collection[Process], grace: float = 5) -> None:
+    def end(self, processes: Collection[Process]) -> None:
         """Stop them all at once, and forget them."""
         for process in processes:
             if process.running:
                 process.resume()
                 process.popen.terminate()
         for process in processes:
-            process.ended(grace)
+            process.ended(process.grace)
         self.processes = [process for process in self.processes if process not in processes]
 
     # --- commands and calls ---
