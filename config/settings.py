@@ -58,7 +58,7 @@ INSTALLED_APPS = [
     "jobs.apps.JobsConfig",
     "dlq.apps.DlqConfig",
     "jobs.work.apps.WorkConfig",
-    "django.contrib.admin",
+    "jobs.console.site.ConsoleConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",

@@ -1,7 +1,6 @@
 """Every URL of the project."""
 
 from django.apps import apps
-from django.conf import settings
 from django.contrib import admin
 from django.urls import include, path
 from django.views.generic import RedirectView
@@ -18,6 +17,5 @@ urlpatterns = [
 ]
 if apps.is_installed("jobs.sandbox"):
     urlpatterns.append(path("sandbox/", include("jobs.sandbox.urls")))
-if settings.DEBUG:
     urlpatterns.append(path("demo/", include("jobs.demo.urls")))
 urlpatterns.append(path("", fronted(api)))

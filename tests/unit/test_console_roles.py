@@ -1,15 +1,10 @@
 """Who may press what: by every action of every page, as view, operate and admin."""
 
-import importlib
-from collections.abc import Iterator
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from django.apps import apps
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
-from django.contrib.auth.models import Group, User
-from django.db import connection
+from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 from django_celery_beat.models import IntervalSchedule, PeriodicTask
@@ -19,6 +14,7 @@ from jobs.lifecycle import set_limits
 from jobs.models import Activity, Job, Queue, Token
 from jobs.states import State
 from tests.support.deaths import dead, posted
+from tests.support.people import browser
 
 pytestmark = pytest.mark.django_db
 
@@ -47,32 +43,14 @@ PAGES = [
 ]
 
 
-@pytest.fixture(autouse=True)
-def groups(db: None) -> None:
-    """A test that commits empties the tables, also of what migrations made."""
-    if not Group.objects.filter(name="view").exists():
-        editor = SimpleNamespace(connection=connection)
-        importlib.import_module("jobs.migrations.0002_groups").make_groups(apps, editor)
-        importlib.import_module("dlq.migrations.0002_groups").grant(apps, editor)
-
-
-def browser(role: str) -> Client:
-    """A signed-in person of this group."""
-    user = User.objects.create_user(role, is_staff=True)
-    user.groups.add(Group.objects.get(name=role))
-    client = Client()
-    client.force_login(user)
-    return client
-
-
 @pytest.fixture
-def rows() -> Iterator[dict[str, Any]]:
+def rows() -> dict[str, Any]:
     """One row for each page with actions."""
     job_id = dead("order-1", -1)
     set_limits("default")
     every, _ = IntervalSchedule.objects.get_or_create(every=300, period="seconds")
     schedule = PeriodicTask.objects.create(name="health", task="check_health", interval=every)
-    yield {
+    return {
         JOB: job_id,
         LETTER: DeadLetter.objects.get().pk,
         QUEUE: "heavy",
@@ -194,4 +172,4 @@ def test_an_action_without_the_csrf_token_is_refused(rows: dict[str, Any]) -> No
     client = Client(enforce_csrf_checks=True)
     client.force_login(User.objects.create_superuser("root"))
     assert press(client, JOB, "requeue", rows[JOB]).status_code == 403
-    assert posted() and Job.objects.get(pk=rows[JOB]).state == State.DEAD
+    assert Job.objects.get(pk=rows[JOB]).state == State.DEAD
