@@ -17,8 +17,12 @@ class Unhealthy(Exception):
 
     def __init__(self, checks: Sequence[dict[str, Any]]) -> None:
         self.checks = list(checks)
-        failing = "; ".join(f"{check['url']}: {check['status']}" for check in checks if not check["ok"])
-        super().__init__(f"Unhealthy: {failing}")
+        super().__init__(self.checks)
+
+    def __str__(self) -> str:
+        return "Unhealthy: " + "; ".join(
+            f"{check['url']}: {check['status']}" for check in self.checks if not check["ok"]
+        )
 
 
 def check(urls: Sequence[str]) -> dict[str, Any]:

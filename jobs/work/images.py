@@ -38,8 +38,11 @@ class PictureRefused(TaskFailure):
     """A file that can't be processed as a picture, however often it is tried."""
 
     def __init__(self, key: str, why: str) -> None:
-        self.key = key
-        super().__init__(f"{key} {why}")
+        self.key, self.why = key, why
+        super().__init__(key, why)
+
+    def __str__(self) -> str:
+        return f"{self.key} {self.why}"
 
 
 def process(path: str, operations: Sequence[object], progress: Progress) -> dict[str, Any]:

@@ -15,8 +15,11 @@ class PathRefused(TaskFailure):
     """A path that names no file of the storage."""
 
     def __init__(self, path: str, why: str) -> None:
-        self.path = path
-        super().__init__(f"{path!r} {why}")
+        self.path, self.why = path, why
+        super().__init__(path, why)
+
+    def __str__(self) -> str:
+        return f"{self.path!r} {self.why}"
 
 
 def key_of(path: str) -> str:

@@ -27,7 +27,10 @@ class HeaderRefused(TaskFailure):
 
     def __init__(self, header: str) -> None:
         self.header = header
-        super().__init__(f"The {header!r} of a mail must be one line of text.")
+        super().__init__(header)
+
+    def __str__(self) -> str:
+        return f"The {self.header!r} of a mail must be one line of text."
 
 
 def send(to: str, subject: str, body: str, *, key: str = "") -> dict[str, str]:

@@ -124,9 +124,12 @@ _detailed: TypeAdapter[Operation] = TypeAdapter(Detailed)
 class OperationRefused(TaskFailure):
     """An operation that there isn't, or with parameters that it doesn't take."""
 
-    def __init__(self, given: object, error: ValidationError) -> None:
-        self.given = given
-        super().__init__(f"{given!r} is not an operation: {'; '.join(e['msg'] for e in error.errors())}")
+    def __init__(self, given: str, why: str) -> None:
+        self.given, self.why = given, why
+        super().__init__(given, why)
+
+    def __str__(self) -> str:
+        return f"{self.given} is not an operation: {self.why}"
 
 
 def operation(given: object) -> Operation:
@@ -134,7 +137,7 @@ def operation(given: object) -> Operation:
     try:
         return _detailed.validate_python({"op": given} if isinstance(given, str) else given)
     except ValidationError as error:
-        raise OperationRefused(given, error) from error
+        raise OperationRefused(repr(given), "; ".join(e["msg"] for e in error.errors())) from error
 
 
 def upright(image: Image.Image) -> Image.Image:

@@ -1,4 +1,8 @@
-"""The one door to the outside over HTTP: public addresses only, checked where the connection is made."""
+"""The one door to the outside over HTTP: public addresses only, checked where the connection is made.
+
+Errors that leave a task carry their facts as `args` and say their sentence in `__str__`: Celery makes them again from
+`args` wherever a result is asked for.
+"""
 
 import ipaddress
 import socket
@@ -7,7 +11,6 @@ import time
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
 import httpcore
 import httpx
@@ -26,9 +29,12 @@ class AddressRefused(TaskFailure):
 
     def __init__(self, host: str, addresses: Iterable[str] = ()) -> None:
         self.host, self.addresses = host, sorted(addresses)
+        super().__init__(self.host, self.addresses)
+
+    def __str__(self) -> str:
         where = f" ({', '.join(self.addresses)})" if self.addresses else ""
-        super().__init__(
-            f"{host}{where} is not a public address. "
+        return (
+            f"{self.host}{where} is not a public address. "
             "If tasks shall reach it, add the host to the setting OUTBOUND_ALLOWED_HOSTS."
         )
 
@@ -38,7 +44,10 @@ class UrlRefused(TaskFailure):
 
     def __init__(self, url: str) -> None:
         self.url = url
-        super().__init__(f"{url!r} is not a URL of the form http://host/path or https://host/path.")
+        super().__init__(url)
+
+    def __str__(self) -> str:
+        return f"{self.url!r} is not a URL of the form http://host/path or https://host/path."
 
 
 class BodyTooLarge(TaskFailure):
@@ -46,15 +55,21 @@ class BodyTooLarge(TaskFailure):
 
     def __init__(self, url: str, limit: int) -> None:
         self.url, self.limit = url, limit
-        super().__init__(f"{url} answers more than {limit:,} bytes.")
+        super().__init__(url, limit)
+
+    def __str__(self) -> str:
+        return f"{self.url} answers more than {self.limit:,} bytes."
 
 
 class RequestRefused(TaskFailure):
     """A client error (4xx) that the same request would meet again."""
 
-    def __init__(self, response: httpx.Response) -> None:
-        self.status = response.status_code
-        super().__init__(f"{response.request.url} refuses the request: {self.status} {response.text[:200]}".rstrip())
+    def __init__(self, url: str, status: int, said: str = "") -> None:
+        self.url, self.status, self.said = url, status, said
+        super().__init__(url, status, said)
+
+    def __str__(self) -> str:
+        return f"{self.url} refuses the request: {self.status} {self.said}".rstrip()
 
 
 @dataclass(frozen=True)
@@ -95,7 +110,7 @@ def get(url: str, *, timeout: float, limit: int = MAX_BYTES) -> Answer:
 def accepted(response: httpx.Response) -> httpx.Response:
     """The response, if it is a success; RequestRefused for a lasting 4xx, httpx.HTTPStatusError for what may pass."""
     if 400 <= response.status_code < 500 and response.status_code not in PASSING:
-        raise RequestRefused(response)
+        raise RequestRefused(str(response.request.url), response.status_code, response.text[:200])
     return response.raise_for_status()
 
 
@@ -154,11 +169,18 @@ class _GuardedBackend(httpcore.SyncBackend):
     def __init__(self, allowed: Collection[str]) -> None:
         self._allowed = {host.strip("[]").lower() for host in allowed}
 
-    def connect_tcp(self, host: str, port: int, timeout: float | None = None, **options: Any) -> httpcore.NetworkStream:
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+    ) -> httpcore.NetworkStream:
         failure: Exception = httpcore.ConnectError(f"{host} has no address.")
         for address in self._permitted(host, port):
             try:
-                return super().connect_tcp(address, port, timeout, **options)
+                return super().connect_tcp(address, port, timeout, local_address, socket_options)
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
                 failure = error
         raise failure

@@ -25,9 +25,12 @@ UNFINISHED = ("pending", "processing")
 class AmountRefused(TaskFailure):
     """An amount that can't be charged."""
 
-    def __init__(self, amount: object) -> None:
+    def __init__(self, amount: str) -> None:
         self.amount = amount
-        super().__init__(f"The amount {amount!r} can't be charged: give a number above 0, such as 12.50.")
+        super().__init__(amount)
+
+    def __str__(self) -> str:
+        return f"The amount {self.amount} can't be charged: give a number above 0, such as 12.50."
 
 
 class OrderRefused(TaskFailure):
@@ -35,17 +38,21 @@ class OrderRefused(TaskFailure):
 
     def __init__(self, order_id: str) -> None:
         self.order_id = order_id
-        super().__init__(f"The order id {order_id!r} must be 1 to {ORDER_LENGTH} printable ASCII characters.")
+        super().__init__(order_id)
+
+    def __str__(self) -> str:
+        return f"The order id {self.order_id!r} must be 1 to {ORDER_LENGTH} printable ASCII characters."
 
 
 class AlreadyCharged(TaskFailure):
     """The order was charged, with another amount."""
 
-    def __init__(self, order_id: str, charged: Decimal, asked: Decimal) -> None:
+    def __init__(self, order_id: str, charged: str, asked: str) -> None:
         self.order_id, self.charged, self.asked = order_id, charged, asked
-        super().__init__(
-            f"Order {order_id} was already charged {charged.normalize():f}; it can't be charged {asked.normalize():f}."
-        )
+        super().__init__(order_id, charged, asked)
+
+    def __str__(self) -> str:
+        return f"Order {self.order_id} was already charged {self.charged}; it can't be charged {self.asked}."
 
 
 class Declined(TaskFailure):
@@ -53,7 +60,10 @@ class Declined(TaskFailure):
 
     def __init__(self, url: str, status: str) -> None:
         self.url, self.status = url, status
-        super().__init__(f"The payment gateway ({url}) answers that the charge is {status}.")
+        super().__init__(url, status)
+
+    def __str__(self) -> str:
+        return f"The payment gateway ({self.url}) answers that the charge is {self.status}."
 
 
 class OutcomeUnknown(Exception):
@@ -61,7 +71,10 @@ class OutcomeUnknown(Exception):
 
     def __init__(self, url: str) -> None:
         self.url = url
-        super().__init__(f"The payment gateway ({url}) answers no finished charge; the next attempt asks again.")
+        super().__init__(url)
+
+    def __str__(self) -> str:
+        return f"The payment gateway ({self.url}) answers no finished charge; the next attempt asks again."
 
 
 def charge(order_id: str, amount: object) -> dict[str, str]:
@@ -76,7 +89,7 @@ def charge(order_id: str, amount: object) -> dict[str, str]:
             else:
                 _paid(row, _charged(gateway, row, asked), asked)
     if row.amount != asked:
-        raise AlreadyCharged(order_id, row.amount, asked)
+        raise AlreadyCharged(order_id, f"{row.amount.normalize():f}", f"{asked.normalize():f}")
     return {"order_id": order_id, "status": "paid"}
 
 
@@ -85,11 +98,11 @@ def amount_of(value: object) -> Decimal:
     try:
         amount = Decimal(str(value))
     except InvalidOperation as error:
-        raise AmountRefused(value) from error
+        raise AmountRefused(str(value)) from error
     if isinstance(value, bool) or not amount.is_finite() or not 0 < amount < LARGEST:
-        raise AmountRefused(value)
+        raise AmountRefused(str(value))
     if amount != round(amount, DECIMAL_PLACES):
-        raise AmountRefused(value)
+        raise AmountRefused(str(value))
     return amount
 
 

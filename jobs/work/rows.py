@@ -14,8 +14,11 @@ class RowsRefused(TaskFailure):
     """A body that is not a list of rows."""
 
     def __init__(self, source: str, why: str) -> None:
-        self.source = source
-        super().__init__(f"{source} {why}")
+        self.source, self.why = source, why
+        super().__init__(source, why)
+
+    def __str__(self) -> str:
+        return f"{self.source} {self.why}"
 
 
 def parsed(source: str, body: bytes) -> list[dict[str, Any]]:

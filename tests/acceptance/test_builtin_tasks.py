@@ -7,11 +7,17 @@ from typing import Any
 
 import httpx
 import pytest
-from celery import chain, chord, current_app
+from celery import chain, chord
+from celery.result import AsyncResult
 from PIL import Image
 
 from jobs.sandbox import faults, sample
 from jobs.sandbox.models import GatewayCharge, SentMail
+from jobs.tasks.fetch_data import fetch_data
+from jobs.tasks.generate_report import generate_report
+from jobs.tasks.process_image import process_image
+from jobs.tasks.save_to_db import save_to_db
+from jobs.tasks.transform_data import transform_data
 from jobs.work.models import Charge, Contact, Record
 from tests.support.outside import Reply, outside
 from tests.support.station import Station
@@ -39,15 +45,12 @@ def well(running: Station) -> None:
 
 
 def mails(subject: str) -> list[dict[str, Any]]:
-    return list(
-        SentMail.objects.filter(subject__startswith=subject).values(
-            "to", "body", "key", "html", "attachments", "deliveries"
-        )
-    )
+    found = SentMail.objects.filter(subject__startswith=subject)
+    return [dict(mail) for mail in found.values("to", "body", "key", "html", "attachments", "deliveries")]
 
 
 def charges(order_id: str) -> list[dict[str, Any]]:
-    return list(GatewayCharge.objects.filter(order_id=order_id).values("key", "amount", "deliveries"))
+    return [dict(row) for row in GatewayCharge.objects.filter(order_id=order_id).values("key", "amount", "deliveries")]
 
 
 def statuses(order_id: str) -> list[str]:
@@ -63,15 +66,20 @@ def records(source: str) -> int:
 
 
 def post_chain(url: str) -> str:
-    tasks = current_app.tasks
-    steps = (tasks["fetch_data"].s(url), tasks["transform_data"].s(), tasks["save_to_db"].s())
-    return str(chain(*steps).apply_async().id)
+    return str(chain(fetch_data.s(url), transform_data.s(), save_to_db.s()).apply_async().id)
 
 
 def post_chord(paths: list[str]) -> str:
-    tasks = current_app.tasks
-    header = [tasks["process_image"].s(path, ["thumbnail", {"op": "compress", "quality": 60}]) for path in paths]
-    return str(chord(header, tasks["generate_report"].s()).apply_async().id)
+    header = [process_image.s(path, ["thumbnail", {"op": "compress", "quality": 60}]) for path in paths]
+    return str(chord(header, generate_report.s()).apply_async().id)
+
+
+def error_of(id: str) -> str:
+    try:
+        AsyncResult(id).get(timeout=10)
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+    return ""
 
 
 def post(station: Station, task: str, *args: Any, **options: Any) -> str:
@@ -122,7 +130,8 @@ def test_an_email_is_given_up_after_three_retries(running: Station) -> None:
     running.call(faults.switch_on, "mail", "500")
     id = post(running, "send_email", "ann@example.com", "Never", "Text")
     dead = running.wait_state(id, "dead", timeout=90)
-    assert (dead["attempt"], dead["max_attempts"], dead["error"]) == (4, 4, "HTTPStatusError")
+    assert (dead["attempt"], dead["max_attempts"]) == (4, 4)
+    assert "500" in dead["message"]
     assert running.letters(id)[0]["reason"] == "exhausted"
 
 
@@ -196,6 +205,7 @@ def test_a_sync_from_a_private_address_dies_at_once(running: Station) -> None:
     dead = running.wait_state(id, "dead")
     assert (dead["attempt"], dead["error"]) == (1, "AddressRefused")
     assert "OUTBOUND_ALLOWED_HOSTS" in dead["message"]
+    assert running.call(error_of, id) == f"AddressRefused: {dead['message']}"
 
 
 def test_a_redirect_to_a_private_address_is_not_followed(running: Station) -> None:
@@ -248,6 +258,7 @@ def test_a_charged_order_with_another_amount_dies_at_once(running: Station) -> N
     id = post(running, "process_payment", "O-1", 6)
     assert running.wait_state(id, "dead")["error"] == "AlreadyCharged"
     assert running.call(charges, "O-1")[0]["amount"] == "5"
+    assert running.call(error_of, id) == "AlreadyCharged: Order O-1 was already charged 5; it can't be charged 6."
 
 
 def test_a_payment_that_waits_for_its_retry_does_not_hold_the_next(running: Station) -> None:

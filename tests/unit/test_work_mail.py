@@ -10,6 +10,7 @@ import pytest
 from django.core import mail as outbox
 from django.core.mail import EmailMultiAlternatives
 
+from jobs.errors import TaskFailure
 from jobs.work import mail, outbound
 from tests.support.outside import Outside, Reply, outside
 
@@ -64,7 +65,7 @@ def test_a_line_break_in_subject_or_recipient_is_refused(api: Outside, breaking:
 
 
 def test_a_mail_without_a_recipient_is_refused() -> None:
-    with pytest.raises(mail.TaskFailure, match="recipient"):
+    with pytest.raises(TaskFailure, match="recipient"):
         mail.send(" ", "Hello", "Text")
 
 
