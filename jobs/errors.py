@@ -68,5 +68,5 @@ class WrongState(JobError):
         super().__init__(f"Job {job_id} is {state} and can't be {wanted}.")
 
 
-class TaskFailure(Exception):  # noqa: N818  (the field's word; a task raises it, it is not a refusal of ours)
+class TaskFailure(Exception):
     """Raised by a task for an outcome that trying again can't change; never retried."""

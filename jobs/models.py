@@ -81,9 +81,7 @@ class Job(models.Model):
             ),
         ]
         indexes: ClassVar[list[models.Index]] = [
-            models.Index(
-                fields=["run_at"], condition=Q(state__in=["scheduled", "retrying"]), name="jobs_job_due"
-            ),
+            models.Index(fields=["run_at"], condition=Q(state__in=["scheduled", "retrying"]), name="jobs_job_due"),
             models.Index(fields=["queue", "created_at", "id"], condition=Q(state="queued"), name="jobs_job_line"),
             models.Index(fields=["lease_until"], condition=Q(state="running"), name="jobs_job_lease"),
             models.Index(
@@ -265,5 +263,3 @@ class Replay(models.Model):
 
     def __str__(self) -> str:
         return f"{self.caller} {self.key}"
-
-

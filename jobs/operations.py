@@ -85,9 +85,7 @@ def _successor(job: Job, body: str) -> Job:
     envelope = loads(job.envelope)
     task = registered_tasks()[job.task]
     argsrepr, kwargsrepr = repr_for_events(task, *arguments(body))
-    envelope["headers"].update(
-        id=new_id, retries=0, eta=None, expires=None, argsrepr=argsrepr, kwargsrepr=kwargsrepr
-    )
+    envelope["headers"].update(id=new_id, retries=0, eta=None, expires=None, argsrepr=argsrepr, kwargsrepr=kwargsrepr)
     envelope["properties"]["correlation_id"] = new_id
     return Job(
         id=new_id,
