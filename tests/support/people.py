@@ -1,12 +1,15 @@
-"""People who sign in to the console in a test."""
+"""What a person does: signs in to the console, presses the operators' verbs (functions a station can call)."""
 
 import importlib
 from types import SimpleNamespace
+from typing import Any
 
 from django.apps import apps
 from django.contrib.auth.models import Group, User
 from django.db import connection
 from django.test import Client
+
+from jobs import operations
 
 
 def browser(role: str) -> Client:
@@ -25,3 +28,25 @@ def _make_groups() -> None:
         editor = SimpleNamespace(connection=connection)
         importlib.import_module("jobs.migrations.0002_groups").make_groups(apps, editor)
         importlib.import_module("dlq.migrations.0002_groups").grant(apps, editor)
+
+
+def requeue(*ids: str) -> list[str]:
+    """A person requeues; the ids that were."""
+    return list(operations.requeue(ids, by="tester", reason="mended"))
+
+
+def requeue_changed(id: str, args: list[Any]) -> str:
+    """A person requeues with other arguments; the new id."""
+    return operations.requeue_changed(id, args=args, by="tester", reason="mended")
+
+
+def pause(queue: str) -> None:
+    operations.pause(queue, by="tester", reason="a test")
+
+
+def resume(queue: str) -> None:
+    operations.resume(queue, by="tester")
+
+
+def purge(queue: str) -> int:
+    return operations.purge(queue, by="tester", reason="a test")
