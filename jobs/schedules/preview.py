@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
-from itertools import islice
+from itertools import islice, takewhile
 from typing import Any
 
-from celery.schedules import crontab, schedule
+from celery.schedules import ParseException, crontab, schedule
 from django.utils import timezone
 from django_celery_beat.clockedschedule import clocked
 from django_celery_beat.models import PeriodicTask
@@ -20,7 +20,7 @@ def next_ticks(row: PeriodicTask, number: int = 5, after: datetime | None = None
     if not row.enabled or (row.one_off and row.total_run_count):
         return []
     start = max(after, row.start_time - timedelta(microseconds=1)) if row.start_time else after
-    ticks = (tick for tick in _ticks(row, start) if row.expires is None or tick <= row.expires)
+    ticks = takewhile(lambda tick: row.expires is None or tick <= row.expires, _ticks(row, start))
     return list(islice(ticks, 1 if row.one_off else number))
 
 
@@ -32,7 +32,10 @@ def words(row: PeriodicTask) -> str:
 
 
 def _ticks(row: PeriodicTask, after: datetime) -> Iterator[datetime]:
-    plan: Any = row.schedule
+    try:
+        plan: Any = row.schedule
+    except (ValueError, ParseException):  # a row that names no time at all, such as 31 February
+        return iter(())
     if isinstance(plan, crontab):
         return _cron_ticks(plan, after)
     if isinstance(plan, clocked):
