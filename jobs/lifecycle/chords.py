@@ -1,13 +1,17 @@
 """How many members of a chord's header have not ended yet: counted in the transaction in which a member ends."""
 
-from collections.abc import Iterable
+import json
+from collections import deque
+from collections.abc import Iterable, Iterator
 from typing import Any
 
+from celery import states
 from django.db.models import F
-from django_celery_results.models import ChordCounter
+from django_celery_results.models import ChordCounter, TaskResult
 
 from jobs.messages import loads
 from jobs.models import Job
+from jobs.states import State
 
 
 def create(group_id: str, members_json: str, size: int, using: str) -> None:
@@ -36,10 +40,39 @@ def close(group_id: str, using: str) -> None:
 
 
 def count_up(jobs: Iterable[Job], using: str) -> None:
-    """Members that ended badly run again: they have yet to end."""
+    """Members that ended badly run again: they have yet to end, and so has what a death ended with them."""
+    counters = ChordCounter.objects.using(using)
     for job in jobs:
-        if chord_of(job):
-            ChordCounter.objects.using(using).filter(group_id=job.group_id).update(count=F("count") + 1)
+        steps = list(behind(job)) if job.state == State.DEAD else []
+        groups = [step["options"].get("group_id") for step in steps if "chord" in step["options"]]
+        for group_id in [*groups, *([job.group_id] if chord_of(job) else [])]:
+            counters.filter(group_id=group_id).update(count=F("count") + 1)
+        take_back([*steps, *([body] if (body := chord_of(job)) else [])], using)
+
+
+def put_in_place(old_id: str, new_id: str, group_id: str | None, using: str) -> None:
+    """Another job runs in the place of a member: its result is the one that the body gets."""
+    for counter in ChordCounter.objects.using(using).select_for_update().filter(group_id=group_id):
+        counter.sub_tasks = counter.sub_tasks.replace(json.dumps(old_id), json.dumps(new_id))
+        counter.save(update_fields=["sub_tasks"], using=using)
+
+
+def take_back(steps: Iterable[dict[str, Any]], using: str) -> None:
+    """Forget the failures told of steps that were never posted: they are still to come."""
+    ids = [step["options"].get("task_id") for step in steps]
+    posted = Job.objects.using(using).filter(id__in=ids).values_list("id", flat=True)
+    told = TaskResult.objects.using(using).filter(task_id__in=set(ids) - set(posted))
+    told.filter(status__in=states.PROPAGATE_STATES).delete()
+
+
+def behind(job: Job) -> Iterator[dict[str, Any]]:
+    """The steps (signatures) that fail with this job: the rest of its chain, the bodies of chords among them."""
+    steps = deque(loads(job.body)[2].get("chain") or ())
+    while steps:
+        step = steps.popleft()
+        yield step
+        if step.get("subtask_type") == "chord" and (body := step["kwargs"].get("body")):
+            steps.append(body)
 
 
 def chord_of(job: Job) -> Any:

@@ -52,6 +52,7 @@ def _queue_again(jobs: list[Job], queue: str, using: str) -> None:
 def succeed_by(old: Job, new_id: str, *, by: str, reason: str = "", using: str) -> None:
     """Tell that `new_id`, with changed arguments, runs in the place of `old` (in the caller's transaction)."""
     chords.count_up([old], using)
+    chords.put_in_place(old.id, new_id, old.group_id, using)
     job_requeued.send(sender=Job, job_ids=[old.id], replaced_by={old.id: new_id}, by=by, reason=reason, using=using)
 
 
