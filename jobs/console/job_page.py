@@ -51,7 +51,7 @@ class JobPage(AnyAdmin):
 
     @admin.display(description="task")
     def named(self, job: Job) -> SafeString:
-        return format_html('{}<br><span class="quiet id">{}</span>', job.task, job.id)
+        return format_html('{}<br><span class="quiet id" title="{}">{}</span>', job.task, job.id, job.id)
 
     @admin.display(description="attempt")
     def tries(self, job: Job) -> str:
