@@ -26,13 +26,13 @@ run: env ## Start everything: console, API, workers, beat, embedded Valkey (PORT
 check: lint unit ## The quick part: lint, types, import rules, migrations, unit tests
 
 test: lint browser ## Every test, with real servers and a real browser
-	$(BIN)/python -m pytest tests -n $(TEST_PROCESSES) --dist loadgroup $(PYTEST)
+	$(BIN)/python -m pytest tests -n $(TEST_PROCESSES) --dist loadfile $(PYTEST)
 
 unit: env-dev ## The unit tests
 	$(BIN)/python -m pytest tests/unit -n $(TEST_PROCESSES) $(PYTEST)
 
 acceptance: browser ## The tests that start whole stations
-	$(BIN)/python -m pytest tests/acceptance -n $(TEST_PROCESSES) --dist loadgroup $(PYTEST)
+	$(BIN)/python -m pytest tests/acceptance -n $(TEST_PROCESSES) --dist loadfile $(PYTEST)
 
 lint: env-dev ## Style, types, import rules, missing migrations
 	$(BIN)/ruff check .

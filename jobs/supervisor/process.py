@@ -80,8 +80,9 @@ class Process:
 
     def _pass_on(self, output: IO[bytes]) -> None:
         prefix = f"{self.part.name:<15} | "
-        for line in output:
-            self.say(prefix + line.decode(errors="replace").rstrip("\n"))
+        with output:
+            for line in output:
+                self.say(prefix + line.decode(errors="replace").rstrip("\n"))
 
 
 def _how(code: int) -> str:

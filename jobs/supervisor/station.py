@@ -73,7 +73,8 @@ class Station:
             self._greet(keys)
         while not self.wishes.stop.wait(0.2):
             self._tend()
-        self.say("Stopping: running jobs have up to 10 s, the rest is handed back.")
+        drain = settings.CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT
+        self.say(f"Stopping: running jobs have up to {drain} s, then they are handed back.")
         for wave in Wave:
             self._end([process for process in self.processes if process.part.wave is wave])
 

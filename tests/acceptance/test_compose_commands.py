@@ -14,7 +14,7 @@ from tests.support.processes import ROOT, Process, free_port
 from tests.support.station import Station
 from tests.support.waiting import wait_for
 
-pytestmark = [pytest.mark.databases("postgres"), pytest.mark.xdist_group("compose")]
+pytestmark = pytest.mark.databases("postgres")
 
 
 def test_every_service_of_ours_is_tried_here() -> None:

@@ -12,9 +12,6 @@ from tests.support.making import Made
 from tests.support.processes import free_port, kill
 from tests.support.waiting import wait_for
 
-# A station is shared below; two at the same time would starve a small machine.
-pytestmark = pytest.mark.xdist_group("make_run")
-
 PASSWORD = r"Sign in +admin / (\S+)"
 TOKEN = r"API token +(\S+)"
 
