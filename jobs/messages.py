@@ -26,3 +26,8 @@ def with_arguments(body: str, args: list[Any] | None, kwargs: dict[str, Any] | N
     """The body with args, kwargs or both replaced whole; None keeps that part."""
     old_args, old_kwargs, embed = loads(body)
     return dumps([old_args if args is None else args, old_kwargs if kwargs is None else kwargs, embed])
+
+
+def storable(text: str) -> str:
+    """Text that every database keeps: PostgreSQL takes no NUL, none takes half a surrogate pair; an error has both."""
+    return text.replace("\x00", "\\x00").encode("utf-8", "backslashreplace").decode()

@@ -23,6 +23,7 @@ from jobs.conf import conf
 from jobs.ledger import current, publish, settle
 from jobs.ledger.current import Claim
 from jobs.lifecycle import Failure, ResultRow, chords
+from jobs.messages import storable
 from jobs.models import Job
 from jobs.states import CELERY_STATUS, Outcome, Reason, State
 
@@ -196,7 +197,7 @@ class LedgerBackend(DatabaseBackend):
             "result": result,
             "meta": self.encode_content(meta)[2],
             "status": status,
-            "traceback": None if traceback is None else str(traceback).replace("\x00", "\\x00"),
+            "traceback": None if traceback is None else storable(str(traceback)),
             **self._of_request(request),
         }
         return ResultRow(task_id, columns)

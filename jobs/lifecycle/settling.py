@@ -14,6 +14,7 @@ from jobs.conf import conf
 from jobs.lifecycle.moment import moment
 from jobs.lifecycle.queueing import give_slots_back
 from jobs.lifecycle.ringing import ring_after_commit
+from jobs.messages import storable
 from jobs.models import Attempt, Job
 from jobs.signals import job_died
 from jobs.states import CANCEL, DIE, RELEASE, REPLACE, RETRY, SUCCEED, Hold, Outcome, Reason, State
@@ -158,7 +159,7 @@ def die(
         _write(job, using, **LETS_GO, state=DIE.target, finished_at=Now(), **_said(failure))
         _remember(job, outcome, failure, using)
         give_slots_back([job_id], using)
-        _announce([Death(job, reason, failure.error, failure.message, failure.traceback)], using)
+        _announce([_death(job, reason, failure)], using)
     return True
 
 
@@ -169,7 +170,7 @@ def die_waiting(ids: Sequence[str], reason: Reason, failure: Failure, *, using: 
         Job.objects.using(using).filter(id__in=[job.id for job in jobs], state=State.QUEUED).update(
             state=DIE.target, hold=Hold.NONE, finished_at=Now(), **_said(failure)
         )
-        _announce([Death(job, reason, failure.error, failure.message, failure.traceback) for job in jobs], using)
+        _announce([_death(job, reason, failure) for job in jobs], using)
     return jobs
 
 
@@ -280,9 +281,13 @@ def _remember(job: Job, outcome: Outcome, failure: Failure, using: str) -> None:
         started_at=job.started_at,
         ended_at=Now(),
         error=failure.error[:255],
-        message=_text(failure.message),
-        traceback=_text(failure.traceback),
+        message=storable(failure.message),
+        traceback=storable(failure.traceback),
     )
+
+
+def _death(job: Job, reason: Reason, failure: Failure) -> Death:
+    return Death(job, reason, failure.error, storable(failure.message), storable(failure.traceback))
 
 
 def _announce(deaths: list[Death], using: str) -> None:
@@ -291,12 +296,7 @@ def _announce(deaths: list[Death], using: str) -> None:
 
 
 def _said(failure: Failure) -> dict[str, str]:
-    return {"error": failure.error[:255], "message": _text(failure.message)[:500]}
-
-
-def _text(text: str) -> str:
-    """PostgreSQL keeps no NUL in text; an error may hold one."""
-    return text.replace("\x00", "\\x00")
+    return {"error": failure.error[:255], "message": storable(failure.message)[:500]}
 
 
 def _in(seconds: float) -> Any:

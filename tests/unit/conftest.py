@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 from django.db import connections
 
+from jobs import broker
 from tests.conftest import DATA, ON_POSTGRES, REDIS_PORT
 from tests.support.valkey import ValkeyServer
 
@@ -30,6 +31,7 @@ def bell(_bell: ValkeyServer) -> Iterator[ValkeyServer]:
     """The Valkey that REDIS_URL names, running and empty. A test may stop or pause it; it is mended afterwards."""
     _bell.start()
     _bell.flushall()
+    broker.breaker.closed_again = 0
     yield _bell
     _bell.resume()
 
