@@ -52,9 +52,9 @@ def process(path: str, operations: Sequence[object], progress: Progress) -> dict
     content = keys.read(key, MAX_BYTES)
     picture = before = opened(key, content)
     for number, step in enumerate(steps, start=1):
-        picture = _fitting(key, step.apply(picture))
+        picture = _applied(key, step, picture)
         progress(number, len(steps), step.op)
-    result = encoded(picture)
+    result = encoded(key, picture)
     output = keys.write(keys.beside(key, "_processed", picture.extension), result)
     sizes = {"input": _size(before, content), "output": _size(picture, result)}
     return {"input": key, "output": output, "operations": [_posted(o) for o in operations], "sizes": sizes}
@@ -76,10 +76,13 @@ def opened(key: str, content: bytes) -> Picture:
         raise PictureRefused(key, f"is no whole picture of {', '.join(READABLE)}: {error}") from error
 
 
-def encoded(picture: Picture) -> bytes:
-    """The file's bytes."""
+def encoded(key: str, picture: Picture) -> bytes:
+    """The file's bytes; PictureRefused if the format can't hold the picture."""
     out = io.BytesIO()
-    _as_written(picture.image, picture.format).save(out, picture.format, **picture.options)
+    try:
+        _as_written(picture.image, picture.format).save(out, picture.format, **picture.options)
+    except BROKEN as error:
+        raise PictureRefused(key, f"can't be written as {picture.format}: {error}") from error
     return out.getvalue()
 
 
@@ -109,7 +112,11 @@ def _not_a_bomb(key: str, size: tuple[int, int]) -> None:
         raise PictureRefused(key, f"has {size[0]} x {size[1]} pixels, more than {MAX_PIXELS:,}.")
 
 
-def _fitting(key: str, picture: Picture) -> Picture:
+def _applied(key: str, step: Operation, picture: Picture) -> Picture:
+    try:
+        picture = step.apply(picture)
+    except BROKEN as error:
+        raise PictureRefused(key, f"can't be put through {step.op}: {error}") from error
     _not_a_bomb(key, picture.image.size)
     return picture
 

@@ -8,7 +8,9 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field, TypeAdapter, Va
 
 from jobs.errors import TaskFailure
 
-Side = Annotated[int, Field(ge=1, le=10_000)]
+#: Both sides at their largest are still no decompression bomb (`images.MAX_PIXELS`).
+LONGEST = 7_000
+Side = Annotated[int, Field(ge=1, le=LONGEST)]
 #: Format names of callers, as Pillow's name and the file's extension.
 FORMATS = {"jpeg": ("JPEG", "jpg"), "jpg": ("JPEG", "jpg"), "png": ("PNG", "png"), "webp": ("WEBP", "webp")}
 
@@ -45,8 +47,8 @@ class Resize(Operation):
 
     def apply(self, picture: Picture) -> Picture:
         width, height = picture.image.size
-        new_width = self.width or (self.default if not self.height else max(1, round(width * self.height / height)))
-        new_height = self.height or max(1, min(10_000, round(height * new_width / width)))
+        new_width = self.width or (self.default if not self.height else _side(width * self.height / height))
+        new_height = self.height or _side(height * new_width / width)
         return replace(picture, image=picture.image.resize((new_width, new_height), Image.Resampling.LANCZOS))
 
 
@@ -138,6 +140,10 @@ def operation(given: object) -> Operation:
         return _detailed.validate_python({"op": given} if isinstance(given, str) else given)
     except ValidationError as error:
         raise OperationRefused(repr(given), "; ".join(e["msg"] for e in error.errors())) from error
+
+
+def _side(length: float) -> int:
+    return max(1, min(LONGEST, round(length)))
 
 
 def upright(image: Image.Image) -> Image.Image:

@@ -9,13 +9,16 @@ import httpx
 import pytest
 from celery import chain, chord
 from celery.result import AsyncResult
+from django.utils import timezone
 from PIL import Image
 
+from jobs.models import Job
 from jobs.sandbox import faults, sample
 from jobs.sandbox.models import GatewayCharge, SentMail
 from jobs.tasks.fetch_data import fetch_data
 from jobs.tasks.generate_report import generate_report
 from jobs.tasks.process_image import process_image
+from jobs.tasks.process_payment import process_payment
 from jobs.tasks.save_to_db import save_to_db
 from jobs.tasks.transform_data import transform_data
 from jobs.work.models import Charge, Contact, Record
@@ -72,6 +75,14 @@ def post_chain(url: str) -> str:
 def post_chord(paths: list[str]) -> str:
     header = [process_image.s(path, ["thumbnail", {"op": "compress", "quality": 60}]) for path in paths]
     return str(chord(header, generate_report.s()).apply_async().id)
+
+
+def post_payment(order_id: str, soft_time_limit: int) -> str:
+    return str(process_payment.apply_async((order_id, 5), soft_time_limit=soft_time_limit).id)
+
+
+def remaining(id: str) -> float:
+    return float((Job.objects.get(id=id).run_at - timezone.now()).total_seconds())
 
 
 def error_of(id: str) -> str:
@@ -251,6 +262,17 @@ def test_a_payment_whose_answer_was_lost_is_charged_once(running: Station) -> No
     assert done["retries"] == 1
     assert running.call(charges, "L-1") == [{"key": "payment:L-1", "amount": "5", "deliveries": 1}]
     assert running.call(statuses, "L-1") == ["paid"]
+
+
+def test_a_payment_over_its_soft_time_limit_is_tried_again_later_and_charged_once(running: Station) -> None:
+    running.call(faults.switch_on, "payments", "slow", 1)
+    id = running.call(post_payment, "S-1", 1)
+    waiting = running.wait_state(id, "retrying")
+    assert waiting["error"] == "SoftTimeLimitExceeded"
+    assert 9 < running.call(remaining, id) <= 12  # 120 s, at a tenth
+    running.wait(lambda: running.call(charges, "S-1"))
+    running.wait_state(id, "succeeded", timeout=60)
+    assert running.call(charges, "S-1")[0]["deliveries"] == 1
 
 
 def test_a_charged_order_with_another_amount_dies_at_once(running: Station) -> None:
