@@ -1,5 +1,7 @@
 """Who may call the API, and what everybody else is told."""
 
+from typing import Any
+
 import pytest
 from celery import shared_task
 from django.contrib.auth.models import Group, Permission, User
@@ -102,7 +104,7 @@ def test_a_user_without_access_to_the_admin_may_not():
 
 def test_a_session_without_its_csrf_token_may_not_post():
     client = signed_in(csrf=True)
-    body = {"content_type": "application/json", "data": '{"args": [1, 2]}'}
+    body: Any = {"content_type": "application/json", "data": '{"args": [1, 2]}'}
     refused(client.post("/tasks/tests.plain_tasks.add", **body), 403)
     client.cookies["csrftoken"] = "a" * 32
     answer = client.post("/tasks/tests.plain_tasks.add", **body, headers={"X-CSRFToken": "a" * 32})

@@ -113,6 +113,8 @@ def test_the_options_are_kept(api):
     )
     assert (made.state, made.queue, made.priority, made.unique_key) == ("scheduled", "heavy", 7, "k")
     assert sorted(made.tags.values_list("tag", flat=True)) == ["a", "b"]
+    assert made.run_at
+    assert made.expires_at
     assert timedelta(seconds=55) < made.run_at - timezone.now() <= timedelta(seconds=60)
     assert timedelta(seconds=115) < made.expires_at - timezone.now() <= timedelta(seconds=120)
 

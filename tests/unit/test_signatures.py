@@ -74,7 +74,7 @@ def unresolvable(thing: "OnlyForTypeCheckers", count: int):
 
 
 @app.task
-def unschemed(callback: app.Task, x: int = 1):
+def unschemed(callback: Celery, x: int = 1):
     return x
 
 
