@@ -12,6 +12,8 @@ from multiprocessing.connection import Connection, Pipe
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
+from django.db import close_old_connections
+
 from tests.support.processes import Process
 
 P = ParamSpec("P")
@@ -67,6 +69,7 @@ def _serve(channel: Connection) -> None:
 
 
 def _answer(name: str, args: Any, kwargs: Any) -> tuple[Any, tuple[str, str, str] | None]:
+    close_old_connections()  # as Django does before a request: one that broke is opened anew
     try:
         module, _, path = name.partition(":")
         target: Any = importlib.import_module(module)
