@@ -26,8 +26,8 @@ class Conf:
     reconcile_after: float = 10
     #: The rescuer looks for orphans this often.
     rescue_every: float = 5
-    #: Results past result_expires are removed this often.
-    prune_every: float = 300
+    #: Results past result_expires are removed this often, a moment long.
+    prune_every: float = 30
     #: A beat that does not renew its lease for this long has lost the lead.
     leader_lease: float = 15
     #: Waits between the attempts of a job that killed its worker; the last one repeats.

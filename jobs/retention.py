@@ -1,5 +1,7 @@
 """What is pruned: ended jobs, expired results and the rest that only history needs. In short transactions."""
 
+import math
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
@@ -41,29 +43,33 @@ def prune() -> dict[str, int]:
     return dict(counts)
 
 
-def prune_results() -> dict[str, int]:
-    """Deletes results older than result_expires, but none that an open chord still waits for."""
+def prune_results(seconds: float = math.inf) -> dict[str, int]:
+    """Deletes results older than result_expires, but none that an open chord still waits for.
+
+    It stops after so many seconds: the clock has more to do.
+    """
+    until = time.monotonic() + seconds
     before = timezone.now() - _result_expires()
     chords = ChordCounter.objects.values("group_id")
     members = Job.objects.filter(group_id__in=chords).values("id")
     results = TaskResult.objects.filter(status__in=READY_STATES, date_done__lt=before)
     groups = GroupResult.objects.filter(date_done__lt=before)
     return {
-        "results": _delete(results.exclude(task_id__in=members)),
-        "group_results": _delete(groups.exclude(group_id__in=chords)),
+        "results": _delete(results.exclude(task_id__in=members), until),
+        "group_results": _delete(groups.exclude(group_id__in=chords), until),
     }
 
 
-def batches(rows: QuerySet[Any]) -> Iterator[list[Any]]:
+def _batches(rows: QuerySet[Any], until: float = math.inf) -> Iterator[list[Any]]:
     """Primary keys of the rows, some hundreds at a time, until none is left; the caller deletes what it is given."""
-    while keys := list(rows.order_by("pk").values_list("pk", flat=True)[: conf().batch]):
+    while time.monotonic() < until and (keys := list(rows.order_by("pk").values_list("pk", flat=True)[: conf().batch])):
         yield keys
 
 
 def _prune_jobs(before: datetime) -> dict[str, int]:
     """Ended jobs with their attempts and tags, and the chord counters whose last job goes with them."""
     counts = {"jobs": 0, "chords": 0}
-    for ids in batches(_old_jobs(before)):
+    for ids in _batches(_old_jobs(before)):
         with transaction.atomic():
             # Locked and asked again: one of them may have been requeued meanwhile.
             ended = Job.objects.ended().filter(pk__in=ids, finished_at__lt=before).select_for_update()
@@ -85,9 +91,9 @@ def _old_jobs(before: datetime) -> JobQuerySet:
     return old.exclude(Exists(chords) & Exists(staying))
 
 
-def _delete(rows: QuerySet[Any]) -> int:
+def _delete(rows: QuerySet[Any], until: float = math.inf) -> int:
     count = 0
-    for keys in batches(rows):
+    for keys in _batches(rows, until):
         count += rows.model._default_manager.filter(pk__in=keys).delete()[0]
     return count
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from django.db import DatabaseError, InterfaceError, connections
 
-from jobs.clock import dispatcher, reconciler, rescuer
+from jobs.clock import dispatcher, pruner, reconciler, rescuer
 from jobs.clock.leader import Leader
 from jobs.conf import conf
 
@@ -39,6 +39,7 @@ class Clock(threading.Thread):
             Duty(dispatcher.expire, conf().dispatch_every),
             Duty(reconciler.reconcile, conf().reconcile_every),
             Duty(rescue.rescue, conf().rescue_every),
+            Duty(pruner.prune_results, conf().prune_every),
         ]
 
     def run(self) -> None:

@@ -10,6 +10,7 @@ from django_celery_results.models import ChordCounter, GroupResult, TaskResult
 
 from dlq.models import DeadLetter
 from jobs import retention
+from jobs.clock import pruner
 from jobs.conf import conf
 from jobs.models import Attempt, Job, JobTag, Replay, Worker
 
@@ -121,6 +122,13 @@ def test_results_past_their_expiry_go() -> None:
     result("under-way", status="RETRY")
     assert retention.prune_results()["results"] == 1
     assert set(TaskResult.objects.values_list("task_id", flat=True)) == {"new", "under-way"}
+
+
+def test_expired_results_go_a_moment_at_a_time_when_the_clock_prunes(settings: Any) -> None:
+    result("old")
+    assert retention.prune_results(seconds=0)["results"] == 0
+    pruner.prune_results("default")
+    assert not TaskResult.objects.exists()
 
 
 def test_results_that_an_open_chord_waits_for_stay() -> None:
