@@ -29,7 +29,7 @@ def test_a_death_files_one_letter_with_everything_that_is_known() -> None:
 
 def test_a_death_that_is_rolled_back_files_nothing() -> None:
     job_id = posted()
-    with pytest.raises(RuntimeError), transaction.atomic():
+    with pytest.raises(RuntimeError), transaction.atomic():  # noqa: PT012
         die(job_id)
         raise RuntimeError
     assert not DeadLetter.objects.exists()
