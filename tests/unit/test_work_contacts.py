@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from jobs.errors import TaskFailure
-from jobs.work import contacts, outbound
+from jobs.work import addresses, contacts
 from jobs.work.models import Contact
 from tests.support.outside import Outside, Reply, outside
 
@@ -79,7 +79,7 @@ def test_what_is_no_list_of_rows_with_ids_is_refused_and_nothing_is_kept(crm: Ou
 
 def test_a_private_source_is_refused(crm: Outside, settings: Any) -> None:
     settings.OUTBOUND_ALLOWED_HOSTS = []
-    with pytest.raises(outbound.AddressRefused):
+    with pytest.raises(addresses.AddressRefused):
         contacts.sync(crm.url())
 
 

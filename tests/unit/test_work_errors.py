@@ -8,10 +8,10 @@ from celery.utils.serialization import find_pickleable_exception, get_pickleable
 from kombu.utils.json import dumps, loads
 
 from jobs.errors import TaskFailure
-from jobs.work import health, images, keys, mail, operations, outbound, payments, rows
+from jobs.work import addresses, health, images, keys, mail, operations, outbound, payments, rows
 
 EXAMPLES = [
-    outbound.AddressRefused("crm.internal", ["10.0.0.2", "10.0.0.1"]),
+    addresses.AddressRefused("crm.internal", ["10.0.0.2", "10.0.0.1"]),
     outbound.UrlRefused("ftp://x"),
     outbound.BodyTooLarge("http://x/", 10_000),
     outbound.RequestRefused("http://x/", 422, "no"),
@@ -30,7 +30,7 @@ EXAMPLES = [
 
 
 def raised_here() -> Iterator[type[BaseException]]:
-    for module in (outbound, keys, rows, images, operations, mail, payments, health):
+    for module in (addresses, outbound, keys, rows, images, operations, mail, payments, health):
         for value in vars(module).values():
             if isinstance(value, type) and issubclass(value, Exception) and value.__module__ == module.__name__:
                 yield value

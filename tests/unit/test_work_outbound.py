@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from jobs.errors import TaskFailure
-from jobs.work import outbound
+from jobs.work import addresses, outbound
 from tests.support.outside import Outside, Reply, outside
 
 PRIVATE = (
@@ -28,6 +28,8 @@ PRIVATE = (
     "fe80::1",
     "fe80::1%eth0",
     "fc00::1",
+    "fec0::1",
+    "::127.0.0.1",
     "ff02::1",
     "::ffff:127.0.0.1",
     "::ffff:10.0.0.1",
@@ -60,17 +62,17 @@ def names(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[str]]:
 
 @pytest.mark.parametrize("address", PRIVATE)
 def test_an_address_that_is_not_of_the_open_internet_is_not_public(address: str) -> None:
-    assert not outbound.is_public(address)
+    assert not addresses.is_public(address)
 
 
 @pytest.mark.parametrize("address", ["1.1.1.1", "93.184.216.34", "2606:4700:4700::1111", "64:ff9b::101:101"])
 def test_an_address_of_the_open_internet_is_public(address: str) -> None:
-    assert outbound.is_public(address)
+    assert addresses.is_public(address)
 
 
 def test_a_private_address_is_refused_and_never_called(server: Outside, settings: Any) -> None:
     settings.OUTBOUND_ALLOWED_HOSTS = []
-    with pytest.raises(outbound.AddressRefused, match="OUTBOUND_ALLOWED_HOSTS"):
+    with pytest.raises(addresses.AddressRefused, match="OUTBOUND_ALLOWED_HOSTS"):
         outbound.get(server.url(), timeout=5)
     assert server.requests == []
 
@@ -78,7 +80,7 @@ def test_a_private_address_is_refused_and_never_called(server: Outside, settings
 @pytest.mark.parametrize("host", ["localhost", "127.1", "2130706433", "0x7f000001", "[::ffff:127.0.0.1]"])
 def test_a_private_address_in_another_spelling_is_refused(server: Outside, settings: Any, host: str) -> None:
     settings.OUTBOUND_ALLOWED_HOSTS = []
-    with pytest.raises((outbound.AddressRefused, outbound.UrlRefused)):
+    with pytest.raises((addresses.AddressRefused, outbound.UrlRefused)):
         outbound.get(server.url(host=host), timeout=5)
     assert server.requests == []
 
@@ -99,7 +101,7 @@ def test_a_redirect_to_a_private_address_is_refused(server: Outside, settings: A
     settings.OUTBOUND_ALLOWED_HOSTS = ["public.test"]
     names["public.test"] = ["127.0.0.1"]
     server.answer = lambda request: Reply(status=302, headers={"Location": server.url("/secret")})
-    with pytest.raises(outbound.AddressRefused):
+    with pytest.raises(addresses.AddressRefused):
         outbound.get(server.url(host="public.test"), timeout=5)
     assert [request.path for request in server.requests] == ["/"]
 
@@ -108,7 +110,7 @@ def test_a_name_that_turns_private_after_a_first_look_is_refused(server: Outside
     settings.OUTBOUND_ALLOWED_HOSTS = []
     names["rebinding.test"] = ["127.0.0.1"]
     socket.getaddrinfo("rebinding.test", 80)
-    with pytest.raises(outbound.AddressRefused):
+    with pytest.raises(addresses.AddressRefused):
         outbound.get(server.url(host="rebinding.test"), timeout=5)
     assert server.requests == []
 
