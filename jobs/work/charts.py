@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from PIL import Image, ImageDraw, ImageFont
 
-WIDTH, HEIGHT, MARGIN, FOOT = 720, 260, 24, 36
+WIDTH, HEIGHT, MARGIN, FOOT = 720, 280, 24, 36
 INK, FAINT = "#22303c", "#d5dce2"
 PALETTE = {
     "succeeded": "#2e8b57", "dead": "#c0392b", "cancelled": "#8e9aa6", "expired": "#d98e04",
@@ -23,6 +23,7 @@ class Bar:
     y: float
     width: float
     height: float
+    name: str
     colour: str
     title: str
 
@@ -37,6 +38,12 @@ class Chart:
     largest: int
     width: int = WIDTH
     height: int = HEIGHT
+
+    @property
+    def legend(self) -> tuple[tuple[int, str, str], ...]:
+        """(x, name, colour) of each kind of bar there is."""
+        drawn = {bar.name: bar.colour for bar in self.bars if bar.height}
+        return tuple((MARGIN + 100 * place, name, colour) for place, (name, colour) in enumerate(drawn.items()))
 
     @property
     def base(self) -> int:
@@ -78,6 +85,9 @@ def png(chart: Chart) -> bytes:
             pen.rectangle((bar.x, bar.y, bar.x + bar.width, bar.y + bar.height), fill=bar.colour)
     for x, text in chart.labels:
         pen.text((x, chart.base + 8), text, fill=INK, font=font, anchor="ma")
+    for x, name, colour in chart.legend:
+        pen.rectangle((x, 6, x + 10, 16), fill=colour)
+        pen.text((x + 16, 11), name, fill=INK, font=font, anchor="lm")
     out = io.BytesIO()
     image.save(out, "PNG", optimize=True)
     return out.getvalue()
@@ -88,10 +98,10 @@ def _step(columns: Sequence[object]) -> float:
 
 
 def _bar(x: float, below: int, width: float, value: int, largest: int, name: str, label: str) -> Bar:
-    scale = (HEIGHT - FOOT - MARGIN) / max(1, largest)
+    scale = (HEIGHT - FOOT - 2 * MARGIN) / max(1, largest)
     height = round(value * scale, 1)
     y = round(HEIGHT - FOOT - below * scale - height, 1)
-    return Bar(round(x, 1), y, round(width, 1), height, PALETTE.get(name, INK), f"{label}: {name} {value:,}")
+    return Bar(round(x, 1), y, round(width, 1), height, name, PALETTE.get(name, INK), f"{label}: {name} {value:,}")
 
 
 def _labels(columns: Sequence[tuple[str, object]], step: float) -> tuple[tuple[float, str], ...]:
