@@ -3,13 +3,12 @@
 from typing import Any
 
 from dlq.models import DeadLetter
-from jobs import messages
-from jobs.api.answers import shown, shown_text
+from jobs.api.answers import arguments_of, shown, shown_text
 
 
 def letter_row(letter: DeadLetter, *, unredacted: bool) -> dict[str, Any]:
     """A dead letter as it stands in a list."""
-    args, kwargs = _arguments(letter)
+    args, kwargs = arguments_of(letter.body)
     shown_args, shown_kwargs = shown(letter.task, args, kwargs, unredacted=unredacted)
     return {
         "id": letter.pk,
@@ -30,11 +29,3 @@ def letter_row(letter: DeadLetter, *, unredacted: bool) -> dict[str, Any]:
         "close_reason": letter.close_reason,
         "replaced_by": letter.replaced_by_id,
     }
-
-
-def _arguments(letter: DeadLetter) -> tuple[list[Any], dict[str, Any]]:
-    """None for a message that could not be read."""
-    try:
-        return messages.arguments(letter.body)
-    except (ValueError, TypeError):
-        return [], {}

@@ -17,7 +17,7 @@ from jobs.api.metrics import sources
 from jobs.api.problems import refuse_with
 from jobs.api.replays import once
 from jobs.api.schemas import AcceptedOut, Filters, ReasonIn, RequeueIn
-from jobs.posting import refuse_large
+from jobs.posting import refuse_unfit
 from jobs.states import Reason
 
 router = Router(tags=["dead letters"])
@@ -91,7 +91,7 @@ def discard_letter(request: HttpRequest, letter_id: int, payload: ReasonIn = Rea
 
 def _requeued(letter_id: int, given: RequeueIn, by: str) -> HttpResponse:
     _must_be_a_number(letter_id)
-    refuse_large(f"dead letter {letter_id}", given.args, given.kwargs)
+    refuse_unfit(f"dead letter {letter_id}", given.args, given.kwargs)
     done = lifecycle.requeue([letter_id], by=by, reason=given.reason, args=given.args, kwargs=given.kwargs)
     return reply({"task_id": done[0].job_id, "status": "queued"}, 202)
 

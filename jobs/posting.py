@@ -7,11 +7,12 @@ from typing import Any
 
 from celery.utils import uuid
 from django.db import transaction
-from pydantic_core import PydanticSerializationError, to_json
+from pydantic_core import to_json
 
 from jobs.conf import conf
 from jobs.errors import ArgumentsRefused, ArgumentsTooLarge, JobError, UnknownQueue, UnknownTask
 from jobs.ledger.publish import collecting
+from jobs.messages import dumps, loads
 from jobs.queues import declared
 from jobs.registry import registered_tasks
 from jobs.signatures import signature_of
@@ -71,12 +72,13 @@ def task_named(name: str) -> Any:
     return tasks[alike[0]]
 
 
-def refuse_large(task: str, args: Any, kwargs: Any) -> None:
-    """Raises ArgumentsTooLarge for more JSON than a door takes (what `.delay()` takes with a warning)."""
+def refuse_unfit(task: str, args: Any, kwargs: Any) -> None:
+    """Raises ArgumentsRefused for what can't be stored and read again, ArgumentsTooLarge for more than a door takes."""
     try:
         size = len(to_json([args, kwargs]))
-    except PydanticSerializationError as error:  # half a surrogate pair, in the name of an argument
-        raise ArgumentsRefused(task, [{"loc": ["kwargs"], "msg": f"Not JSON: {error}"}]) from error
+        loads(dumps([args, kwargs]))
+    except Exception as error:
+        raise ArgumentsRefused(task, [{"loc": ["kwargs"], "msg": f"Can't be read again: {error}"}]) from error
     if size > conf().arguments_warn:
         raise ArgumentsTooLarge(task, size, conf().arguments_warn)
 
@@ -98,7 +100,7 @@ def _check(one: Post) -> Any:
     if one.queue is not None and one.queue not in declared():
         raise UnknownQueue(one.queue, declared())
     signature_of(task).check(one.args, one.kwargs)
-    refuse_large(task.name, one.args, one.kwargs)
+    refuse_unfit(task.name, one.args, one.kwargs)
     return task
 
 

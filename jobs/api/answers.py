@@ -62,7 +62,7 @@ def job_row(job: Job) -> dict[str, Any]:
 
 def job_detail(job: Job, *, unredacted: bool) -> dict[str, Any]:
     """A job with its arguments, progress and end."""
-    args, kwargs = messages.arguments(job.body)
+    args, kwargs = arguments_of(job.body)
     shown_args, shown_kwargs = shown(job.task, args, kwargs, unredacted=unredacted)
     return {
         **job_row(job),
@@ -74,6 +74,14 @@ def job_detail(job: Job, *, unredacted: bool) -> dict[str, Any]:
         "progress": messages.loads(job.progress) if job.progress else None,
         **_end(job, args, kwargs, unredacted),
     }
+
+
+def arguments_of(body: str) -> tuple[list[Any], dict[str, Any]]:
+    """(args, kwargs) of a stored body; none of one that can't be read."""
+    try:
+        return messages.arguments(body)
+    except Exception:  # noqa: BLE001  kombu decodes {"__type__": ...} as it likes, and fails as it likes
+        return [], {}
 
 
 def shown(task: str, args: list[Any], kwargs: dict[str, Any], *, unredacted: bool) -> tuple[list[Any], dict[str, Any]]:

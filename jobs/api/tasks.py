@@ -33,7 +33,7 @@ from jobs.api.schemas import (
 )
 from jobs.errors import UnknownJob, WrongState
 from jobs.models import Job
-from jobs.posting import Post, Posted, post, refuse_large
+from jobs.posting import Post, Posted, post, refuse_unfit
 from jobs.states import ENDED, State
 
 router = Router(tags=["tasks"])
@@ -123,7 +123,7 @@ def _accepted(posted: Posted) -> HttpResponse:
 
 def _requeued(job_id: str, given: RequeueIn, by: str) -> HttpResponse:
     if given.args is not None or given.kwargs is not None:
-        refuse_large(job_id, given.args, given.kwargs)
+        refuse_unfit(job_id, given.args, given.kwargs)
         changed = operations.requeue_changed(job_id, args=given.args, kwargs=given.kwargs, by=by, reason=given.reason)
         return reply({"task_id": changed, "status": "queued"}, HTTPStatus.ACCEPTED)
     if not operations.requeue([job_id], by=by, reason=given.reason):
