@@ -11,7 +11,7 @@ from jobs.lifecycle.moment import adapted, moment
 from jobs.lifecycle.requeueing import repost
 from jobs.lifecycle.ringing import ring_after_commit
 from jobs.models import Job, JobTag
-from jobs.states import LIVE, Hold, State
+from jobs.states import Hold, State
 
 logger = logging.getLogger(__name__)
 
@@ -108,11 +108,13 @@ def _tag(ids: Sequence[str], tags: dict[str, Sequence[str]], using: str) -> None
 
 def _known(job: Job, by_worker: bool, using: str) -> str:
     """What the insert refused: an id posted again, or a unique key that a live job has."""
+    live = Job.objects.using(using).live().filter(task=job.task, unique_key=job.unique_key).exclude(id=job.id)
     if Job.objects.using(using).filter(id=job.id).exists():
+        if job.unique_key is not None and (twin := live.values_list("id", flat=True).first()):
+            return str(twin)
         if repost(job, by_worker=by_worker, using=using):
             logger.info("Job %s was posted again and runs again", job.id)
         return job.id
-    live = Job.objects.using(using).filter(task=job.task, unique_key=job.unique_key, state__in=LIVE)
     while (twin := live.values_list("id", flat=True).first()) is None:
         # The twin ended between the two statements: this one is first now, or yet another one is.
         if _insert_some([job], using):

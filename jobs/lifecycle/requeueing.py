@@ -22,10 +22,13 @@ MESSAGE = (
 
 
 def requeue(ids: Sequence[str], *, by: str, reason: str = "", using: str) -> list[str]:
-    """Give dead, cancelled and expired jobs one more attempt; the ids that were in such a state."""
+    """Give dead, cancelled and expired jobs one more attempt; the ids that were in such a state.
+
+    Left out: a job whose unique key a live job has by now.
+    """
     with transaction.atomic(using=using):
         found = Job.objects.using(using).select_for_update().filter(id__in=list(ids), state__in=REQUEUEABLE)
-        jobs = [job for job in found.order_by("created_at", "id") if job.hold != Hold.REPLACED]
+        jobs = _without_twin([job for job in found.order_by("created_at", "id") if job.hold != Hold.REPLACED], using)
         for queue in {job.queue for job in jobs}:
             _queue_again([job for job in jobs if job.queue == queue], queue, using)
         chords.count_up(jobs, using)
@@ -33,6 +36,21 @@ def requeue(ids: Sequence[str], *, by: str, reason: str = "", using: str) -> lis
         if moved:
             job_requeued.send(sender=Job, job_ids=moved, replaced_by={}, by=by, reason=reason, using=using)
     return moved
+
+
+def _without_twin(jobs: list[Job], using: str) -> list[Job]:
+    """Those whose unique key is free; of several with one key the first."""
+    keys = {job.unique_key for job in jobs if job.unique_key is not None}
+    live = Job.objects.using(using).live().filter(unique_key__in=keys)
+    taken = set(live.values_list("task", "unique_key")) if keys else set()
+    free = []
+    for job in jobs:
+        key = (job.task, job.unique_key)
+        if key not in taken:
+            free.append(job)
+        if job.unique_key is not None:
+            taken.add(key)
+    return free
 
 
 def _queue_again(jobs: list[Job], queue: str, using: str) -> None:
@@ -66,12 +84,19 @@ def repost(job: Job, *, by_worker: bool, using: str) -> bool:
     message: dict[str, Any] = {name: getattr(job, name) for name in MESSAGE}
     if not rows.update(**_fresh(), **message, hold=hold, attempt=0, crashes=0, rung_at=Now()):
         return False
+    if not by_worker:
+        job_requeued.send(sender=Job, job_ids=[job.id], replaced_by={}, by="", reason="Posted again", using=using)
     if job.run_at is not None:
         # Due at once or later: the dispatcher decides by the database's clock.
         Job.objects.using(using).filter(id=job.id, state=State.QUEUED).update(state=State.SCHEDULED, rung_at=None)
     elif not hold:
         ring_after_commit([job], using)
     return True
+
+
+def give_on(ids: Sequence[str], *, using: str) -> None:
+    """The ids of ended jobs belong to steps that are about to be posted: their chord was begun again."""
+    Job.objects.using(using).filter(id__in=list(ids), state__in=ENDED).update(hold=Hold.REPLACED)
 
 
 def _fresh() -> dict[str, Any]:
