@@ -71,7 +71,7 @@ def job_detail(job: Job, *, unredacted: bool) -> dict[str, Any]:
         "tags": sorted(job.tags.values_list("tag", flat=True)),
         "unique_key": job.unique_key,
         "requeued_from": job.requeued_from_id,
-        "progress": messages.loads(job.progress) if job.progress else None,
+        "progress": _progress(job) if unredacted else redacted_value(_progress(job), _task(job.task), args, kwargs),
         **_end(job, args, kwargs, unredacted),
     }
 
@@ -113,6 +113,16 @@ def step_detail(result: TaskResult, *, unredacted: bool) -> dict[str, Any]:
         "error": f"{kind}: {said}" if unredacted else kind,
         "traceback": result.traceback if unredacted else None,
     }
+
+
+def _progress(job: Job) -> Any:
+    """What the body last told: by `report_progress`, or while it runs by Celery's `update_state`."""
+    if job.progress:
+        return messages.loads(job.progress)
+    if job.state != State.RUNNING:
+        return None
+    told = TaskResult.objects.filter(task_id=job.id).exclude(status__in=("PENDING", *STATE_OF_STATUS)).first()
+    return _value(told) if told else None
 
 
 def _end(job: Job, args: list[Any], kwargs: dict[str, Any], unredacted: bool) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """The life of a job as a client of the API sees it: a real web, a real worker, a real beat."""
 
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -14,7 +13,7 @@ PLAIN = "tests.plain_tasks"
 
 
 @pytest.fixture(scope="module")
-def served(station: Station) -> Iterator[Station]:
+def served(station: Station) -> Station:
     """The station with everything that runs in production."""
     station.web()
     station.worker("default,emails,heavy", concurrency=3)

@@ -68,6 +68,12 @@ def test_a_running_job_shows_its_worker_and_progress(api):
     assert seen["progress"] == {"done": 1, "total": 2, "note": "half"}
 
 
+def test_progress_told_in_celerys_way_is_shown_while_the_job_runs(api):
+    id_, _ = running()
+    TaskResult.objects.create(task_id=id_, status="PROGRESS", result='{"done": 3}')
+    assert follow(api, id_)["progress"] == {"done": 3}
+
+
 def test_a_succeeded_job_shows_its_result(api):
     seen = follow(api, succeeded(value={"sum": 3}))
     assert (seen["status"], seen["state"], seen["result"]) == ("SUCCESS", "succeeded", {"sum": 3})

@@ -52,9 +52,9 @@ def test_a_live_job_with_the_unique_key_is_told_as_replayed() -> None:
 
 
 def test_a_caller_who_rolls_back_has_posted_nothing() -> None:
-    with pytest.raises(ZeroDivisionError), transaction.atomic():
+    with transaction.atomic():
         post([Post(ADD, [1, 2])])
-        raise ZeroDivisionError
+        transaction.set_rollback(True)
     assert not Job.objects.exists()
 
 
