@@ -86,6 +86,11 @@ def test_what_does_not_fit_is_refused_at_its_place(api, path, body, place):
     assert not Job.objects.exists()
 
 
+def test_an_unknown_operation_is_refused_at_its_place_in_the_body(api):
+    problem = refused(api.post("/tasks/process-image", {"path": "a.jpg", "operations": ["resize", "explode"]}), 422)
+    assert all(place[:3] == ["body", "operations", 1] for place in places(problem))
+
+
 def test_an_unknown_task_is_not_found(api):
     assert "no.such" in refused(api.post("/tasks/no.such", {}), 404)["detail"]
 
