@@ -13,10 +13,16 @@ class JobsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
+        from jobs import lifecycle
         from jobs.schedules import builtin
 
         def install_schedules(*, using: str, **_: Any) -> None:
             if "django_celery_beat_periodictask" in connections[using].introspection.table_names():
                 builtin.install()
 
+        def make_queue_rows(*, using: str, **_: Any) -> None:
+            if "jobs_queue" in connections[using].introspection.table_names():
+                lifecycle.set_limits(using)
+
+        post_migrate.connect(make_queue_rows, sender=self, weak=False, dispatch_uid="jobs.queues")
         post_migrate.connect(install_schedules, sender=self, weak=False, dispatch_uid="jobs.schedules")

@@ -1,10 +1,8 @@
 """What waits for a time: due jobs are queued and rung, overdue ones expire."""
 
-from celery import current_app
-from django.db import transaction
-
 from jobs import lifecycle
 from jobs.conf import conf
+from jobs.ledger import control
 
 
 def dispatch(using: str) -> int:
@@ -19,7 +17,4 @@ def dispatch(using: str) -> int:
 
 def expire(using: str) -> int:
     """End what is too late to run, at its time; how many."""
-    with transaction.atomic(using=using):
-        jobs = lifecycle.expire(limit=conf().batch, using=using)
-        current_app.backend.end_waiting(jobs, "expired")
-    return len(jobs)
+    return len(control.expire(limit=conf().batch, using=using))

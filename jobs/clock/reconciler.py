@@ -4,6 +4,9 @@ import logging
 from datetime import timedelta
 
 import redis
+from celery import current_app
+from celery.exceptions import NotRegistered
+from django.db import transaction
 from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Now
 
@@ -73,8 +76,8 @@ def _end_unknown(using: str) -> None:
         lifecycle.clear_holds(Q(hold=Hold.UNKNOWN_TASK, task__in=known), using, first=conf().batch)
     patience = timedelta(seconds=conf().unknown_task_patience)
     for job in held.filter(rung_at__lt=Now() - patience)[: conf().batch]:
-        failure = lifecycle.Failure("NotRegistered", f"No live worker has known the task {job.task!r} for {patience}.")
-        lifecycle.die_waiting([job.id], Reason.UNKNOWN_TASK, failure, using=using)
+        with transaction.atomic(using=using):
+            current_app.backend.fail_waiting([job.id], Reason.UNKNOWN_TASK, NotRegistered(job.task))
 
 
 def _known_to_live_workers(using: str) -> set[str]:

@@ -28,6 +28,11 @@ class LedgerCelery(Celery):
         set_django_up()
         return instantiate(self.amqp_cls, app=self)
 
+    @cached_property
+    def control(self) -> Any:
+        set_django_up()
+        return instantiate(self.control_cls, app=self)
+
     def send_task(self, name: str, *args: Any, **kwargs: Any) -> Any:
         """Enqueue; with a unique key that a live job has, the result is that job's."""
         with self.amqp.collecting() as batch:
@@ -37,7 +42,7 @@ class LedgerCelery(Celery):
 
     @contextmanager
     def producer_or_acquire(self, producer: Any = None) -> Iterator[Any]:
-        """A group holds this around all its members: one INSERT and one pipeline for them.
+        """A group holds this around all its members: one INSERT and one pipeline (a slow generator: some).
 
         With a producer given from outside somebody else decides where the batch ends.
         """
@@ -45,7 +50,7 @@ class LedgerCelery(Celery):
             if producer is not None:
                 yield acquired
                 return
-            with self.amqp.collecting():
+            with self.amqp.collecting(whole=False):
                 yield acquired
 
     def _task_from_fun(self, fun: Any, name: str | None = None, base: Any = None, **options: Any) -> Any:
@@ -72,6 +77,6 @@ class LedgerCelery(Celery):
 
 
 def set_django_up() -> None:
-    """`celery call` and the like never set Django up; the ledger's models need it."""
+    """`celery call`, `celery inspect` and the like never set Django up; the ledger's models need it."""
     if not apps.ready and not apps.app_configs:
         django.setup()

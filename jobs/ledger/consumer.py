@@ -1,6 +1,7 @@
 """The consumer cut: the worker's row and heartbeat, and hints of tasks that this worker does not know."""
 
 import logging
+import os
 from typing import Any
 
 from celery.worker.consumer import Consumer
@@ -19,6 +20,7 @@ class LedgerConsumer(Consumer):
     heartbeat: Heartbeat | None = None
 
     def start(self) -> None:
+        _close_connections_before_forks()
         self.heartbeat = Heartbeat(
             name=self.hostname,
             queues=list(self.app.amqp.queues.consume_from),
@@ -47,3 +49,16 @@ class LedgerConsumer(Consumer):
         finally:
             connections[using].close()
         message.ack_log_error(logger, self.connection_errors)
+
+
+def _close_connections_before_forks() -> None:
+    """No connection crosses a fork: the parent's (a result it looked up) are closed before a child is made."""
+    parent = os.getpid()
+
+    def close() -> None:
+        if os.getpid() == parent:
+            for connection in connections.all(initialized_only=True):
+                if not connection.in_atomic_block:
+                    connection.close()
+
+    os.register_at_fork(before=close)

@@ -49,6 +49,14 @@ def revoke(ids: Sequence[str], *, terminate: bool = False, signal: str | None = 
     )
 
 
+def expire(ids: Sequence[str] | None = None, *, limit: int = 500, using: str) -> list[Job]:
+    """End waiting jobs whose time has passed (of `ids`, or any), and what waits for them; the jobs that expired."""
+    with transaction.atomic(using=using):
+        jobs = lifecycle.expire(ids, limit=limit, using=using)
+        current_app.backend.end_waiting(jobs, "expired")
+    return jobs
+
+
 def _broadcast(ids: list[str], *, terminate: bool, signal: str | None, **kwargs: Any) -> Any:
     """Celery's own revoke. Redis down: the request stands in the table, and the lease ends the job."""
     try:

@@ -15,7 +15,7 @@ from django.db import router
 
 from jobs import lifecycle, logs
 from jobs.conf import conf
-from jobs.ledger import current, settle
+from jobs.ledger import control, current, settle
 from jobs.ledger.patience import DatabaseDown, patiently
 from jobs.lifecycle import Claimed, Refusal
 from jobs.messages import loads
@@ -96,6 +96,8 @@ def run(task: Any, tracer: Callable[..., Any], job_id: str, request: dict[str, A
         logger.error("Job %s is handed back: %s", job_id, error)
         return _handed_back(Reject(str(error), requeue=True), states.REJECTED)
     if isinstance(claimed, Refusal):
+        if claimed is Refusal.EXPIRED:
+            control.expire([job_id], using=using)
         logger.info("The hint of job %s is dropped: %s", job_id, claimed.value)
         return _handed_back(Ignore(claimed.value), states.IGNORED)
     return _traced(tracer, claimed, request)

@@ -47,8 +47,7 @@ class LedgerRequest(Request):
     def on_failure(self, exc_info: Any, send_failed_event: bool = True, return_ok: bool = False) -> None:
         """A lost child is a crash, which waits in the table; the message is done with."""
         with current.active(self.held):
-            if self._was_lost(exc_info.exception) and not self.task.retry_on_worker_lost:
-                settle.crashed(self.held, _lost(exc_info.exception), self._context, self.task.backend)
+            if self._was_lost(exc_info.exception) and self._crashed(exc_info.exception):
                 self.acknowledge()
             super().on_failure(exc_info, send_failed_event=send_failed_event, return_ok=return_ok)
             if self.held.retry is not None and not self.held.settled:
@@ -72,6 +71,12 @@ class LedgerRequest(Request):
                     self.held, lambda: lifecycle.release(self.id, self.held.token, ring=True, using=self.held.using)
                 )
             super().cancel(pool, signal, emit_retry=emit_retry)
+
+    def _crashed(self, exc: Any) -> bool:
+        """Whether the loss is settled here: a task may want it as one of its retries instead."""
+        if self.task.retry_on_worker_lost:
+            return False
+        return settle.crashed(self.held, _lost(exc), self._context, self.task.backend)
 
     def _was_lost(self, exc: Any) -> bool:
         exc = exc.exc if isinstance(exc, ExceptionWithTraceback) else exc

@@ -137,11 +137,21 @@ class LedgerBackend(DatabaseBackend):
                 and_then=[stock],
             )
 
+    # --- The ends of a job that waits (in the caller's transaction) -------------------------------
+
     def end_waiting(self, jobs: Iterable[Job], reason: str) -> None:
-        """Jobs that were cancelled or expired while they waited: a chord counts them as ended."""
+        """They were cancelled or expired: a chord counts them as ended, and the steps behind them end too."""
         for job in jobs:
-            if chords.chord_of(job):
-                self.on_chord_part_return(settle.context_of(job), states.REVOKED, TaskRevokedError(reason))
+            request, exc = settle.context_of(job), TaskRevokedError(reason)
+            if request.chord:
+                self.on_chord_part_return(request, states.REVOKED, exc)
+            if request.chain:
+                self._fail_chain(request.chain, exc, state=states.REVOKED)
+
+    def fail_waiting(self, ids: Iterable[str], reason: Reason, exc: Exception) -> None:
+        """Nobody will ever run them: dead, with all that a death brings."""
+        for job in lifecycle.die_waiting(list(ids), reason, settle.failure_of(exc), using=self.using):
+            self.mark_as_failure(job.id, exc, request=settle.context_of(job), store_result=not job.ignore_result)
 
     def _call_task_errbacks(self, request: Any, exc: Any, traceback: Any) -> None:
         """Errbacks that are tasks are enqueued in the settle's transaction, inline ones run after it."""
@@ -348,6 +358,10 @@ class LedgerBackend(DatabaseBackend):
     def set_chord_size(self, group_id: str, chord_size: int) -> None:
         chords.resize(group_id, chord_size, self.using)
 
+    def add_to_chord(self, chord_id: str, result: Any) -> None:
+        """`Task.add_to_chord`: a running member brings another one."""
+        chords.join(chord_id, json.dumps(result.as_tuple()), self.using)
+
     def on_chord_part_return(self, request: Any, state: str, result: Any, **kwargs: Any) -> None:
         """A member has ended, once: it counts in the transaction in which it ended. The last one rings the body."""
         if not request.group or not request.id:
@@ -365,6 +379,8 @@ class LedgerBackend(DatabaseBackend):
         except Exception as exc:  # noqa: BLE001  (a member's error, whatever it is, is the body's)
             self.chord_error_from_stack(body, ChordError(f"{_culprit(header)}{exc!r}"))
             return
+        # The count lets each run of a chord call its body once: an ended body is one of an earlier run.
+        lifecycle.give_on([step.id for step in getattr(body, "tasks", [body]) if step.id], using=self.using)
         try:
             body.delay(results)
         except Exception as exc:  # as stock: a body that can't be posted has failed

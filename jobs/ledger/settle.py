@@ -90,11 +90,7 @@ def settle_postponed() -> None:
 
 def deliver_outbox(held: Claim) -> None:
     """Enqueue what the tracer posted for the finished body, in the settle's transaction."""
-    jobs, held.outbox = held.outbox, []
-    try:
-        lifecycle.enqueue(jobs, by_worker=True, using=held.using)
-    finally:
-        held.outbox = jobs
+    lifecycle.enqueue(held.outbox, by_worker=True, using=held.using)
 
 
 def free_slot(held: Claim) -> None:
@@ -156,8 +152,11 @@ def ignored(held: Claim, info: Any) -> None:
         settled(held, lambda: lifecycle.succeed(held.id, held.token, None, using=held.using), and_then=_slot(held))
 
 
-def crashed(held: Claim, exc: Exception, request: Any, backend: Any) -> None:
-    """The worker died under the job: it waits for its next attempt, or dies with its result, letter and errbacks."""
+def crashed(held: Claim, exc: Exception, request: Any, backend: Any) -> bool:
+    """The worker died under the job: it waits for its next attempt, or dies with its result, letter and errbacks.
+
+    False when the job is not running under this token: the worker died before the claim, or after the settle.
+    """
 
     def move() -> bool:
         moved = lifecycle.crash(held.id, held.token, failure_of(exc), using=held.using)
@@ -166,7 +165,7 @@ def crashed(held: Claim, exc: Exception, request: Any, backend: Any) -> None:
             backend.mark_as_failure(held.id, exc, request=request)
         return moved is not None
 
-    settled(held, move)
+    return settled(held, move)
 
 
 def _slot(held: Claim) -> list[Callable[[], Any]]:

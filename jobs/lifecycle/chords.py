@@ -6,12 +6,12 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from celery import states
+from django.db import transaction
 from django.db.models import F
 from django_celery_results.models import ChordCounter, TaskResult
 
 from jobs.messages import loads
 from jobs.models import Job
-from jobs.states import State
 
 
 def create(group_id: str, members_json: str, size: int, using: str) -> None:
@@ -24,6 +24,15 @@ def create(group_id: str, members_json: str, size: int, using: str) -> None:
 def resize(group_id: str, size: int, using: str) -> None:
     """A header whose size is known only after its members were posted (a member chain that ends in a group)."""
     ChordCounter.objects.using(using).filter(group_id=group_id).update(count=size)
+
+
+def join(group_id: str, member_json: str, using: str) -> None:
+    """One more member, of which the caller's own transaction or job makes a row."""
+    with transaction.atomic(using=using):
+        for counter in ChordCounter.objects.using(using).select_for_update().filter(group_id=group_id):
+            counter.sub_tasks = json.dumps([*json.loads(counter.sub_tasks), json.loads(member_json)])
+            counter.count += 1
+            counter.save(update_fields=["sub_tasks", "count"], using=using)
 
 
 def count_down(group_id: str, using: str) -> ChordCounter | None:
@@ -43,7 +52,7 @@ def count_up(jobs: Iterable[Job], using: str) -> None:
     """Members that ended badly run again: they have yet to end, and so has what a death ended with them."""
     counters = ChordCounter.objects.using(using)
     for job in jobs:
-        steps = list(behind(job)) if job.state == State.DEAD else []
+        steps = list(behind(job))
         groups = [step["options"].get("group_id") for step in steps if "chord" in step["options"]]
         for group_id in [*groups, *([job.group_id] if chord_of(job) else [])]:
             counters.filter(group_id=group_id).update(count=F("count") + 1)

@@ -6,10 +6,9 @@ from typing import Any
 
 from django.db import connections, transaction
 
-from jobs.lifecycle.moment import moment
+from jobs.lifecycle.moment import moment, now
 from jobs.lifecycle.queueing import hold, paused, take_slot
 from jobs.lifecycle.ringing import ring_after_commit
-from jobs.lifecycle.waiting import expire
 from jobs.models import Job, Queue
 from jobs.states import Hold, State
 
@@ -127,7 +126,7 @@ def _why_not(
         return Refusal.GONE
     if job.task != task:
         return Refusal.OTHER_TASK
-    if expire([job_id], using=using):
+    if job.expires_at is not None and job.expires_at <= now(using):
         return Refusal.EXPIRED
     if paused(job.queue, using):
         hold(job_id, Hold.PAUSED, using)

@@ -6,7 +6,7 @@ import weakref
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from django.db import DatabaseError, connections, transaction
+from django.db import DatabaseError, InterfaceError, connections, transaction
 
 from jobs import broker
 from jobs.models import Job
@@ -25,7 +25,7 @@ def ring(jobs: Iterable[Job], using: str) -> bool:
         return True
     try:
         Job.objects.using(using).filter(id__in=[job.id for job in jobs], state=State.QUEUED).update(rung_at=None)
-    except DatabaseError:
+    except (DatabaseError, InterfaceError):
         logger.warning("%d unrung jobs could not be marked; the reconciler finds them by their age", len(jobs))
     return False
 

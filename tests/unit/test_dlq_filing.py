@@ -17,7 +17,7 @@ pytestmark = pytest.mark.django_db
 def test_a_death_files_one_letter_with_everything_that_is_known() -> None:
     job_id = dead("order-7", -1)
     letter = DeadLetter.objects.get()
-    assert (letter.job_id, letter.task, letter.queue) == (job_id, "process_payment", "payments")
+    assert (letter.job_id, letter.task, letter.queue) == (job_id, "process_payment", "default")
     assert arguments(letter.body) == (["order-7", -1], {})
     assert (letter.attempts, letter.reason, letter.status) == (1, Reason.NOT_RETRYABLE, "open")
     assert (letter.error, letter.message) == ("TaskFailure", "amount must be above 0")
