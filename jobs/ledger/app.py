@@ -42,7 +42,7 @@ class LedgerCelery(Celery):
 
     @contextmanager
     def producer_or_acquire(self, producer: Any = None) -> Iterator[Any]:
-        """A group holds this around all its members: one INSERT and one pipeline (a slow generator: some).
+        """A group holds this around all its members: one INSERT and one pipeline for them.
 
         With a producer given from outside somebody else decides where the batch ends.
         """
@@ -50,7 +50,7 @@ class LedgerCelery(Celery):
             if producer is not None:
                 yield acquired
                 return
-            with self.amqp.collecting(whole=False):
+            with self.amqp.collecting():
                 yield acquired
 
     def _task_from_fun(self, fun: Any, name: str | None = None, base: Any = None, **options: Any) -> Any:

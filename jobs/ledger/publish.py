@@ -1,7 +1,6 @@
 """The publish cut: whatever Celery would send becomes a row. Every way in ends at `AMQP.send_task_message`."""
 
 import logging
-import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -45,17 +44,10 @@ class Batch:
     tags: dict[str, Any] = field(default_factory=dict)
     #: Posted id → the id of the job (another one for a unique key that a live job has).
     posted: dict[str, str] = field(default_factory=dict)
-    #: All or none, however long it takes; else what a slow generator yields starts while it yields on.
-    whole: bool = True
-    since: float = field(default_factory=time.monotonic)
-
-    def lingers(self) -> bool:
-        return not self.whole and time.monotonic() - self.since > conf().linger
 
     def deliver(self) -> None:
         jobs, self.jobs = self.jobs, []
         tags, self.tags = self.tags, {}
-        self.since = time.monotonic()
         held = current.claim()
         if held and current.is_continuing() and not held.settling:
             held.outbox.extend(jobs)
@@ -68,15 +60,12 @@ _batch: ContextVar[Batch | None] = ContextVar("batch", default=None)
 
 
 @contextmanager
-def collecting(whole: bool = True) -> Iterator[Batch]:
-    """Every job posted inside becomes part of one INSERT and one ring, all or none, at the outermost exit.
-
-    Not `whole`: what has waited for `conf().linger` is inserted when the next one comes.
-    """
+def collecting() -> Iterator[Batch]:
+    """Every job posted inside becomes part of one INSERT and one ring, all or none, at the outermost exit."""
     if open_batch := _batch.get():
         yield open_batch
         return
-    batch = Batch(whole=whole)
+    batch = Batch()
     token = _batch.set(batch)
     try:
         yield batch
@@ -133,8 +122,6 @@ class LedgerAMQP(AMQP):
             batch.jobs.append(job)
             if tags:
                 batch.tags[job.id] = tuple(str(tag) for tag in tags)
-            if batch.lingers():
-                batch.deliver()
         signals.after_task_publish.send(
             sender=name, body=message[2], headers=message[0], exchange="", routing_key=job.queue
         )
