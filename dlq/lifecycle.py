@@ -36,10 +36,10 @@ class Requeued:
 def file(deaths: Sequence[Death], *, using: str) -> list[DeadLetter]:
     """One letter a death, each linked to the letter before it, in the transaction of the death."""
     earlier = _earlier(deaths, using)
-    still_open = {letter.pk for letter in earlier.values() if letter.status == Status.OPEN}
-    if still_open:
-        # Its caller posted the id again instead of requeueing it.
-        _close(DeadLetter.objects.using(using).filter(pk__in=still_open), Status.REQUEUED, "", "Posted again")
+    dying = {death.job.id for death in deaths}
+    if still_open := [letter.pk for key, letter in earlier.items() if key in dying and letter.status == Status.OPEN]:
+        # Whatever left it open, a death must never fail for it.
+        _close(DeadLetter.objects.using(using).filter(pk__in=still_open), Status.REQUEUED, "", "Died again")
     return DeadLetter.objects.using(using).bulk_create([_letter(death, earlier) for death in deaths])
 
 

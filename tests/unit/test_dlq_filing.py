@@ -74,12 +74,20 @@ def test_many_deaths_in_one_sweep_file_a_letter_each() -> None:
     assert set(DeadLetter.objects.values_list("job_id", "reason")) == {(id_, Reason.UNKNOWN_TASK) for id_ in ids}
 
 
-def test_a_job_whose_id_was_posted_again_while_its_letter_was_open_may_die_again() -> None:
+def test_an_id_that_its_caller_posts_again_closes_its_letter_and_may_die_again() -> None:
     job_id = dead()
     posted("order-1", -1, task_id=job_id)
+    assert not DeadLetter.objects.open().exists()
     die(job_id)
-    assert DeadLetter.objects.count() == 2
     assert DeadLetter.objects.open().get().previous_id == DeadLetter.objects.earliest("pk").pk
+
+
+def test_a_letter_that_was_left_open_never_stands_in_the_way_of_a_death() -> None:
+    job_id = dead()
+    again = Death(Job.objects.get(pk=job_id), Reason.CRASHED, "WorkerLostError", "", "")
+    lifecycle.file([again], using="default")
+    first, second = DeadLetter.objects.order_by("pk")
+    assert (first.status, second.status, second.previous) == ("requeued", "open", first)
 
 
 def test_a_message_that_names_no_job_is_filed_without_one() -> None:

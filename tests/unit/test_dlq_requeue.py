@@ -30,7 +30,9 @@ def _nameless() -> DeadLetter:
 def test_requeue_gives_the_same_job_one_more_attempt() -> None:
     letter = _letter()
     before = Job.objects.get(pk=letter.job_id)
-    assert lifecycle.requeue([letter.pk], by="ada", reason="gateway is back") == [Requeued(letter.pk, letter.job_id)]
+    assert lifecycle.requeue([letter.pk], by="ada", reason="gateway is back") == [
+        Requeued(letter.pk, str(letter.job_id))
+    ]
     job = Job.objects.get(pk=letter.job_id)
     assert job.state == State.QUEUED
     assert job.max_attempts >= before.attempt + 1
@@ -117,13 +119,13 @@ def test_a_letter_whose_job_is_gone_is_not_requeued() -> None:
 
 def test_a_job_requeued_by_another_door_closes_its_letter() -> None:
     letter = _letter()
-    operations.requeue([letter.job_id], by="bob", reason="by hand")
+    operations.requeue([str(letter.job_id)], by="bob", reason="by hand")
     letter.refresh_from_db()
     assert (letter.status, letter.closed_by, letter.close_reason) == ("requeued", "bob", "by hand")
 
 
 def test_a_job_changed_by_another_door_closes_its_letter_with_the_link() -> None:
     letter = _letter("order-1", -1)
-    new_id = operations.requeue_changed(letter.job_id, args=["order-1", 3], by="bob")
+    new_id = operations.requeue_changed(str(letter.job_id), args=["order-1", 3], by="bob")
     letter.refresh_from_db()
     assert (letter.status, letter.replaced_by_id) == ("requeued", new_id)
