@@ -109,7 +109,7 @@ def _cancelled(done: Any) -> str:
     parts = (
         ("Cancelled {}.", len(done.cancelled)),
         ("Stopping {} that run.", len(done.terminating)),
-        ("{} run on, marked as cancel requested.", len(done.requested)),
+        ("{} left running, cancel requested.", len(done.requested)),
         ("{} had already ended.", len(done.ended) + len(done.unknown)),
     )
     return " ".join(text.format(many(count, "job")) for text, count in parts if count)

@@ -146,7 +146,7 @@ def test_cancel_keeps_the_reason_and_marks_what_runs_on(admin: Client) -> None:
     waiting, running = posted(), posted("order-2", 1)
     claimed(running)
     html = press(admin, "jobs_job", "cancel", waiting, running, answered="1", reason="wrong list")
-    assert "Cancelled 1 job. 1 job run on, marked as cancel requested." in html
+    assert "Cancelled 1 job. 1 job left running, cancel requested." in html
     assert Job.objects.get(pk=waiting).state == State.CANCELLED
     assert Job.objects.get(pk=running).cancel_requested
     assert set(Activity.objects.values_list("reason", flat=True)) == {"wrong list"}
