@@ -122,8 +122,22 @@ class LedgerAMQP(AMQP):
             batch.jobs.append(job)
             if tags:
                 batch.tags[job.id] = tuple(str(tag) for tag in tags)
+        if message[3]:
+            self._tell_sent(message[3], job.queue, producer, options)
         signals.after_task_publish.send(
             sender=name, body=message[2], headers=message[0], exchange="", routing_key=job.queue
+        )
+
+    def _tell_sent(self, event: dict[str, Any], queue: str, producer: Any, options: dict[str, Any]) -> None:
+        """The `task-sent` event, if `task_send_sent_event` wants it; kept back while Redis is down, as stock does."""
+        event.update(queue=queue, exchange="", routing_key=queue)
+        conf = self.app.conf
+        self._event_dispatcher.publish(
+            "task-sent",
+            event,
+            producer,
+            retry=conf.task_publish_retry,
+            retry_policy={**conf.task_publish_retry_policy, **(options.get("retry_policy") or {})},
         )
 
     def _job(self, name: str, message: Any, options: dict[str, Any]) -> Job:

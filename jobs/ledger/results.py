@@ -2,6 +2,7 @@
 
 import json
 import logging
+import sys
 import time
 from collections.abc import Iterable, Iterator
 from functools import partial
@@ -90,7 +91,8 @@ class LedgerBackend(DatabaseBackend):
     def _die(self, held: Claim, exc: Any, traceback: Any, store: Any, request: Any) -> None:
         """Dead, its result and its letter, the chord's count, the rest of its chain, its errbacks: one transaction."""
         reason, outcome = _why(held, exc)
-        failure = settle.failure_of(exc, traceback)
+        # What Celery passes on can be pickled: perhaps only a base class of what was raised.
+        failure = settle.failure_of(sys.exc_info()[1] or exc, traceback)
         parts = [store]
         if request is not None and request.errbacks:
             parts.append(lambda: self._call_task_errbacks(request, exc, traceback))
@@ -229,24 +231,31 @@ class LedgerBackend(DatabaseBackend):
     # --- Reading ----------------------------------------------------------------------------------
 
     def _get_task_meta_for(self, task_id: str) -> dict[str, Any]:
+        """As Celery says it: PENDING for ever, if it succeeded and its result is ignored. (`get()` ends, though.)"""
         publish.deliver_collected()
-        return self._metas([task_id])[task_id]
+        job, row = self._rows([task_id])[task_id]
+        untold = row is None and job is not None and job.ignore_result and job.state == State.SUCCEEDED
+        return _bare(task_id, states.PENDING, job) if untold else self._meta(task_id, job, row)
 
     def _metas(self, task_ids: Iterable[str]) -> dict[str, dict[str, Any]]:
+        return {i: self._meta(i, job, row) for i, (job, row) in self._rows(list(task_ids)).items()}
+
+    def _rows(self, ids: list[str]) -> dict[str, tuple[Job | None, Any]]:
         """Two queries, however many ids: the jobs' states, and the results of those that have one."""
-        ids = list(task_ids)
         jobs = {job.id: job for job in Job.objects.using(self.using).light().filter(id__in=ids)}
         wanted = [i for i in ids if i not in jobs or jobs[i].state not in (State.QUEUED, State.SCHEDULED)]
         rows: dict[str, Any] = {}
         if wanted:
             rows = {row.task_id: row for row in TaskResult.objects.using(self.using).filter(task_id__in=wanted)}
-        return {i: self._meta(i, jobs.get(i), rows.get(i)) for i in ids}
+        return {i: (jobs.get(i), rows.get(i)) for i in ids}
 
     def _meta(self, task_id: str, job: Job | None, row: Any) -> dict[str, Any]:
         """The ledger says the state; the result row says the rest."""
         if job is None:
             return self._decoded(row) if row is not None else _bare(task_id, states.PENDING)
         status = CELERY_STATUS[State(job.state)]
+        if status == states.STARTED and not self.app.conf.task_track_started:
+            status = states.PENDING
         if job.state == State.RUNNING and (row is None or row.status in STALE):
             return _bare(task_id, status, job, {"hostname": job.worker})
         if row is not None and (row.status == status or job.state in (State.RUNNING, State.SUCCEEDED)):
@@ -295,8 +304,7 @@ class LedgerBackend(DatabaseBackend):
         propagate: bool = True,
     ) -> Any:
         """Look often; an error of a parent step is told before what followed from it."""
-        publish.deliver_collected()
-        meta = self.wait_for(result.id, timeout=timeout, interval=conf().poll, on_interval=on_interval)
+        ((_, meta),) = self.get_many([result.id], timeout=timeout, on_interval=on_interval)
         if propagate and result.parent:
             result._maybe_reraise_parent_error()
         result._maybe_set_cache(meta)
