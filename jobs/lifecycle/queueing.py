@@ -89,13 +89,14 @@ def first_in_line(queue: str, using: str) -> str | None:
 
 
 def give_slots_back(job_ids: Iterable[str], using: str) -> None:
-    """Free the slots of jobs that run no more, and ring who waits for them (inside the settle's transaction)."""
-    slots = QueueSlot.objects.using(using).filter(job_id__in=list(job_ids))
-    for queue in set(slots.values_list("queue_id", flat=True)):
-        # The lock orders this after a claim that is just finding the queue full.
-        list(Queue.objects.using(using).select_for_update().filter(name=queue))
-        freed, _ = slots.filter(queue_id=queue).delete()
-        clear_holds(Q(queue=queue, hold=Hold.LIMIT), using, first=freed)
+    """Free the slots of jobs that run no more, and ring who waits for them (a worker: in the settle's transaction)."""
+    with transaction.atomic(using=using):
+        slots = QueueSlot.objects.using(using).filter(job_id__in=list(job_ids))
+        for queue in set(slots.values_list("queue_id", flat=True)):
+            # The lock orders this after a claim that is just finding the queue full.
+            list(Queue.objects.using(using).select_for_update().filter(name=queue))
+            freed, _ = slots.filter(queue_id=queue).delete()
+            clear_holds(Q(queue=queue, hold=Hold.LIMIT), using, first=freed)
 
 
 def free_stale_slots(using: str) -> int:

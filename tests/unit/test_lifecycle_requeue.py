@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from celery import chord
+from django.db import transaction
 from django_celery_results.models import ChordCounter, TaskResult
 
 from jobs import lifecycle
@@ -164,7 +165,8 @@ def test_a_requeue_of_nothing_does_nothing(told: list[dict[str, Any]]) -> None:
 
 def test_a_changed_successor_is_told_as_such(told: list[dict[str, Any]]) -> None:
     old, new = in_state(State.DEAD), queued("word", task=note)
-    lifecycle.succeed_by(row(old), new, by="ada", using=USING)
+    with transaction.atomic():
+        lifecycle.succeed_by(row(old), new, by="ada", using=USING)
     assert told[0]["replaced_by"] == {old: new}
     assert row(old).state == State.DEAD
 

@@ -1,0 +1,141 @@
+"""The reconciler rings again what lost its hint, and nothing else."""
+
+import pytest
+
+from jobs import broker, lifecycle
+from jobs.clock import reconciler
+from jobs.conf import conf
+from jobs.models import Job, Worker
+from jobs.states import Hold, State
+from tests.plain_tasks import add, echo
+from tests.support.moves import USING, in_state, later, queued, row, rung, running
+from tests.support.valkey import ValkeyServer
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def aged(job_id: str, seconds: float | None = None) -> str:
+    """A job that was rung so long ago that its hint may be lost."""
+    Job.objects.filter(id=job_id).update(rung_at=later(-(conf().reconcile_after + 1 if seconds is None else seconds)))
+    return job_id
+
+
+def test_a_flushed_redis_is_rung_again(bell: ValkeyServer) -> None:
+    ids = [aged(queued()) for _ in range(5)]
+    bell.flushall()
+    reconciler.reconcile(USING)
+    assert rung(bell) == ids
+    assert row(ids[0]).rung_at > later(-1)
+
+
+def test_what_could_not_be_rung_is_rung_as_soon_as_redis_is_back(bell: ValkeyServer) -> None:
+    bell.stop()
+    job_id = queued()
+    bell.start()
+    broker.breaker.closed_again = 0
+    reconciler.reconcile(USING)
+    assert rung(bell) == [job_id]
+    assert row(job_id).rung_at is not None
+
+
+def test_a_queue_that_still_has_hints_is_left_alone(bell: ValkeyServer) -> None:
+    ids = [aged(queued()) for _ in range(3)]
+    reconciler.reconcile(USING)
+    assert rung(bell) == ids
+
+
+def test_a_job_that_was_rung_just_now_is_left_alone(bell: ValkeyServer) -> None:
+    queued()
+    bell.flushall()
+    reconciler.reconcile(USING)
+    assert rung(bell) == []
+
+
+@pytest.mark.parametrize("state", [state for state in State if state != State.QUEUED])
+def test_only_queued_jobs_are_rung_again(state: State, bell: ValkeyServer) -> None:
+    job_id = aged(in_state(state))
+    bell.flushall()
+    reconciler.reconcile(USING)
+    assert rung(bell) == []
+    assert row(job_id).state == state
+
+
+def test_a_held_job_is_not_rung(bell: ValkeyServer) -> None:
+    job_id = queued()
+    lifecycle.pause("default", by="ada", using=USING)
+    given_on, token = running(queue="heavy")
+    lifecycle.replace(given_on, token, using=USING)
+    aged(job_id)
+    aged(given_on)
+    bell.flushall()
+    reconciler.reconcile(USING)
+    assert (rung(bell), rung(bell, "heavy")) == ([], [])
+
+
+def test_a_hold_of_a_queue_that_is_not_paused_any_more_ends(bell: ValkeyServer) -> None:
+    """It was enqueued while its queue was being resumed."""
+    job_id = queued()
+    Job.objects.update(hold=Hold.PAUSED)
+    bell.flushall()
+    reconciler.reconcile(USING)
+    assert row(job_id).hold == Hold.NONE
+    assert rung(bell) == [job_id]
+
+
+def worker(*tasks: str, heartbeat: float = 0, stopped: bool = False) -> None:
+    Worker.objects.create(
+        id="w", name="w@here", pid=1, queues="default", concurrency=1, pool="prefork", tasks="\n".join(tasks),
+        started_at=later(-99), heartbeat_at=later(-heartbeat), stopped_at=later(0) if stopped else None,
+    )  # fmt: skip
+
+
+def unknown(task: str = add.name) -> str:
+    """A job that a worker without its task got."""
+    job_id = str(add.app.send_task(task).id)
+    lifecycle.hold_unknown(job_id, USING)
+    return job_id
+
+
+def test_a_worker_that_knows_the_task_ends_its_jobs_hold(bell: ValkeyServer) -> None:
+    job_id = unknown()
+    bell.flushall()
+    worker(echo.name, add.name)
+    reconciler.reconcile(USING)
+    assert row(job_id).hold == Hold.NONE
+    assert rung(bell) == [job_id]
+
+
+@pytest.mark.parametrize("facts", [{"heartbeat": 9999}, {"stopped": True}], ids=["silent", "stopped"])
+def test_a_worker_that_is_gone_knows_nothing(facts: dict[str, float]) -> None:
+    job_id = unknown()
+    worker(add.name, **facts)  # type: ignore[arg-type]
+    reconciler.reconcile(USING)
+    assert row(job_id).hold == Hold.UNKNOWN_TASK
+
+
+def test_a_task_that_nobody_has_known_for_a_day_kills_its_jobs() -> None:
+    job_id = aged(unknown("elsewhere.task"), conf().unknown_task_patience + 1)
+    fresh = unknown("elsewhere.task")
+    reconciler.reconcile(USING)
+    assert (row(job_id).state, row(job_id).error) == (State.DEAD, "NotRegistered")
+    assert "elsewhere.task" in row(job_id).message
+    assert (row(fresh).state, row(fresh).hold) == (State.QUEUED, Hold.UNKNOWN_TASK)
+
+
+@pytest.mark.parametrize("trouble", ["stop", "pause"], ids=["dead", "silent"])
+def test_a_redis_that_is_gone_does_not_stop_the_reconciler(trouble: str, bell: ValkeyServer) -> None:
+    job_id = aged(queued())
+    getattr(bell, trouble)()
+    reconciler.reconcile(USING)
+    assert broker.breaker.open()
+    assert row(job_id).state == State.QUEUED
+
+
+def test_no_more_than_a_batch_is_rung_at_once(bell: ValkeyServer) -> None:
+    with add.app.amqp.collecting():
+        for _ in range(conf().batch + 5):
+            queued()
+    Job.objects.update(rung_at=None)
+    bell.flushall()
+    reconciler._ring_unrung(USING)
+    assert len(rung(bell)) == conf().batch

@@ -1,0 +1,118 @@
+"""The rescuer ends the attempts of workers that fell silent and of jobs that outlived their lease, and no others."""
+
+import time
+
+import pytest
+from celery.result import AsyncResult
+from django_celery_results.models import TaskResult
+
+from jobs import lifecycle
+from jobs.clock.rescuer import Rescuer
+from jobs.conf import conf
+from jobs.models import Attempt, Job, Worker
+from jobs.states import Outcome, State
+from tests.plain_tasks import fail
+from tests.support.moves import USING, in_state, later, row, running, together
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def worker(silent: float = 0, stopped: bool = False) -> None:
+    """The row of the worker that `running` claims for."""
+    Worker.objects.update_or_create(
+        id="w",
+        defaults={
+            "name": "w@here", "pid": 1, "queues": "default", "concurrency": 1, "pool": "prefork",
+            "started_at": later(-999), "heartbeat_at": later(-silent), "stopped_at": later(0) if stopped else None,
+        },
+    )  # fmt: skip
+
+
+def rescue() -> int:
+    return Rescuer().rescue(USING)
+
+
+def test_a_job_of_a_live_worker_is_left_alone() -> None:
+    worker()
+    job_id, _ = running()
+    assert rescue() == 0
+    assert row(job_id).state == State.RUNNING
+
+
+@pytest.mark.parametrize("facts", [{"silent": 999}, {"stopped": True}], ids=["silent", "stopped"])
+def test_a_job_of_a_worker_that_is_gone_is_rescued(facts: dict[str, float]) -> None:
+    worker(**facts)  # type: ignore[arg-type]
+    job_id, _ = running()
+    assert rescue() == 1
+    job = row(job_id)
+    assert (job.state, job.crashes, job.error) == (State.RETRYING, 1, "WorkerLostError")
+    assert Attempt.objects.get(job_id=job_id).outcome == Outcome.CRASHED
+
+
+def test_a_job_of_a_worker_without_a_row_is_rescued() -> None:
+    job_id, _ = running()
+    assert rescue() == 1
+    assert row(job_id).state == State.RETRYING
+
+
+def test_a_worker_is_silent_only_after_its_silence() -> None:
+    worker(silent=conf().silence * 0.6)
+    running()
+    assert rescue() == 0
+
+
+def test_a_job_that_outlived_its_lease_is_rescued_from_a_live_worker() -> None:
+    worker()
+    job_id, _ = running()
+    Job.objects.update(lease_until=later(-1))
+    assert rescue() == 1
+    assert row(job_id).state == State.RETRYING
+
+
+def test_the_late_worker_of_a_rescued_job_settles_nothing() -> None:
+    job_id, token = running()
+    rescue()
+    assert not lifecycle.succeed(job_id, token, None, using=USING)
+    assert row(job_id).state == State.RETRYING
+
+
+def test_a_job_that_killed_three_workers_dies_with_its_result() -> None:
+    job_id, _ = running()
+    Job.objects.update(crashes=conf().max_crashes - 1)
+    assert rescue() == 1
+    assert row(job_id).state == State.DEAD
+    assert TaskResult.objects.get(task_id=job_id).status == "FAILURE"
+    assert AsyncResult(job_id).status == "FAILURE"
+
+
+def test_a_rescued_job_that_somebody_wants_gone_is_cancelled() -> None:
+    job_id, _ = running()
+    Job.objects.update(cancel_requested=True)
+    rescue()
+    assert row(job_id).state == State.CANCELLED
+
+
+@pytest.mark.parametrize("state", [state for state in State if state != State.RUNNING])
+def test_nothing_that_does_not_run_is_rescued(state: State) -> None:
+    job_id = in_state(state)
+    assert rescue() == 0
+    assert row(job_id).state == state
+
+
+def test_two_rescuers_count_one_crash() -> None:
+    job_id, _ = running()
+    together(rescue, rescue, rescue)
+    assert row(job_id).crashes == 1
+    assert Attempt.objects.filter(job_id=job_id).count() == 1
+
+
+def test_after_trouble_with_the_database_nobody_is_rescued_for_two_heartbeats() -> None:
+    """Every worker looks silent until it could write its heartbeat again."""
+    job_id, _ = running("no", task=fail)
+    rescuer = Rescuer()
+    rescuer.trouble()
+    assert rescuer.rescue(USING) == 0
+    assert row(job_id).state == State.RUNNING
+    assert rescuer.calm_from - time.monotonic() == pytest.approx(2 * conf().heartbeat, abs=0.2)
+    rescuer.calm_from = 0
+    assert rescuer.rescue(USING) == 1
