@@ -23,8 +23,8 @@ FAST = "fsync=off full_page_writes=off max_connections=200 unix_socket_directori
 class PostgresServer:
     """One server on a free port. Databases survive `stop` and `start`."""
 
-    def __init__(self, port: int | None = None) -> None:
-        self.port = port or free_port()
+    def __init__(self, port: int | None = None, settings: str = FAST) -> None:
+        self.port, self.settings = port or free_port(), settings.split()
         self.directory = Path(tempfile.mkdtemp(prefix="stationmaster-postgres-"))
         self.data = self.directory / "data"
         self.process: Process | None = None
@@ -44,7 +44,7 @@ class PostgresServer:
         if not self.data.exists():
             self._create()
         if self.process is None or not self.process.running:
-            settings = [word for setting in FAST.split() for word in ("-c", setting)]
+            settings = [word for setting in self.settings for word in ("-c", setting)]
             command = [str(binaries() / "postgres"), "-D", str(self.data), "-h", "127.0.0.1", "-p", str(self.port)]
             log = self.directory / "postgres.log"
             self.process = Process("postgres", [*command, *settings], log, cwd=self.directory, **_as_user())
