@@ -3,17 +3,22 @@
 import hashlib
 import secrets
 
+from django.db import transaction
+
+from jobs import activity
 from jobs.models import Token
 
 
-def create_token(name: str, scope: str) -> str:
+def create_token(name: str, scope: str, *, by: str = "") -> str:
     """A new token of this scope (view, operate or admin), in clear; raises ValueError when the name is taken."""
     if scope not in Token.Scope.values:
         raise ValueError(f"Unknown scope {scope!r}. Scopes: {', '.join(Token.Scope.values)}.")
     if Token.objects.filter(name=name).exists():
         raise ValueError(f"A token named {name!r} exists already. Choose another name.")
     token = secrets.token_urlsafe(32)
-    Token.objects.create(name=name, scope=scope, hash=hashed(token))
+    with transaction.atomic():
+        Token.objects.create(name=name, scope=scope, hash=hashed(token))
+        activity.record(by, "create", "token", name, scope=scope)
     return token
 
 

@@ -37,6 +37,13 @@ class LedgerConsumer(Consumer):
         if self.heartbeat:
             self.heartbeat.stop()
 
+    def on_connection_error_after_connected(self, exc: Exception) -> None:
+        """Redis is gone. kombu would put unacked hints back through a connection that it has just closed, and the
+        worker would die of that; the table has the jobs, and what runs runs on."""
+        for channel in _channels(self.connection):
+            channel.do_restore = False
+        super().on_connection_error_after_connected(exc)
+
     def on_unknown_task(self, body: Any, message: Any, exc: Exception) -> None:
         """Held, not dropped: it runs when a worker that knows the task appears."""
         job_id, name = message.headers.get("id"), message.headers.get("task")
@@ -49,6 +56,12 @@ class LedgerConsumer(Consumer):
         finally:
             connections[using].close()
         message.ack_log_error(logger, self.connection_errors)
+
+
+def _channels(connection: Any) -> list[Any]:
+    """Every open channel of a kombu connection."""
+    channels = [*getattr(connection.transport, "channels", ()), connection._default_channel]
+    return [channel for channel in channels if channel is not None]
 
 
 def _close_connections_before_forks() -> None:

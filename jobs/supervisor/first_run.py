@@ -40,4 +40,4 @@ def _first_admin() -> str | None:
 
 
 def _first_token() -> str | None:
-    return None if Token.objects.exists() else create_token("first", Token.Scope.ADMIN)
+    return None if Token.objects.exists() else create_token("first", Token.Scope.ADMIN, by="make run")

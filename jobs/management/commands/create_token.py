@@ -18,6 +18,6 @@ class Command(StationCommand):
 
     def handle(self, *, name: str, scope: str, **_: Any) -> None:
         try:
-            self.tell(create_token(name, scope))
+            self.tell(create_token(name, scope, by=self.person()))
         except ValueError as refused:
             raise CommandError(str(refused)) from refused
