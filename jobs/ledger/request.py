@@ -24,7 +24,8 @@ class LedgerRequest(Request):
         super().__init__(message, **opts)
         # The channel may be gone when the job ends (Redis was away): kombu then says AttributeError, which nobody
         # expects. The hint that stays is dropped at its next claim.
-        self._connection_errors = (*self._connection_errors, AttributeError)
+        errors: tuple[type[Exception], ...] = opts.get("connection_errors") or ()
+        self._connection_errors = (*errors, AttributeError)
         token = uuid.uuid4().hex
         self._request_dict[TICKET] = {"token": token, "worker_id": current.PROCESS}
         self.held = current.Claim(

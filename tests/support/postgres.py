@@ -78,7 +78,7 @@ class PostgresServer:
         if user := _as_user():
             os.chown(self.directory, user["user"], user["group"])
         options = ["-U", "stationmaster", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"]
-        command = [binaries() / "initdb", "-D", self.data, *options]
+        command = [str(binaries() / "initdb"), "-D", str(self.data), *options]
         done = subprocess.run(command, cwd=self.directory, capture_output=True, text=True, check=False, **_as_user())
         assert done.returncode == 0, f"initdb failed:\n{done.stdout}{done.stderr}"
 
@@ -126,7 +126,7 @@ def _wheel() -> Path:
 
 
 def _runs(directory: Path) -> bool:
-    command = [directory / "postgres", "--version"]
+    command = [str(directory / "postgres"), "--version"]
     try:
         done = subprocess.run(command, cwd="/", capture_output=True, timeout=10, check=False, **_as_user())
     except (OSError, subprocess.SubprocessError):

@@ -78,7 +78,7 @@ def unschemed(callback: Celery, x: int = 1):
     return x
 
 
-class ClassTask(app.Task):
+class ClassTask(app.Task):  # type: ignore[name-defined]
     name = "class-based"
 
     def run(self, name: str):

@@ -5,7 +5,7 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 
 from jobs.api.tokens import create_token
-from jobs.management.command import StationCommand
+from jobs.management.command import StationCommand, person
 from jobs.models import Token
 
 
@@ -18,6 +18,6 @@ class Command(StationCommand):
 
     def handle(self, *, name: str, scope: str, **_: Any) -> None:
         try:
-            self.tell(create_token(name, scope, by=self.person()))
+            self.tell(create_token(name, scope, by=person()))
         except ValueError as refused:
             raise CommandError(str(refused)) from refused
