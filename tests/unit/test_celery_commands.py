@@ -16,7 +16,6 @@ def test_a_question_to_the_workers_is_asked(command: str, bell: ValkeyServer) ->
     asked = subprocess.run(
         [sys.executable, "-m", "celery", "-A", "config", *command.split(), "--timeout", "0.5"],
         check=False,
-        check=False,
         cwd=ROOT,
         env=os.environ.copy(),
         capture_output=True,
