@@ -186,7 +186,7 @@ CELERY_BEAT_SCHEDULER = "jobs.beat:LedgerScheduler"
 CELERY_IMPORTS = tuple(env.list("JOBS_TASK_MODULES", default=[]))
 # Celery's Django fixup would close the database connection around every task.
 CELERY_DB_REUSE_MAX = 1_000_000_000
-CELERY_BROKER_TRANSPORT_OPTIONS = {
+CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = {
     "global_keyprefix": "stationmaster:",
     "priority_steps": list(range(10)),
     "queue_order_strategy": "priority",
