@@ -4,7 +4,7 @@ import pytest
 from celery import chain, chord
 from celery.result import AsyncResult
 
-from tests.plain_tasks import add, breakable, total
+from tests.plain_tasks import add, breakable, replaced_by_chain, total
 from tests.support import calls, people
 from tests.support.console import RemoteError
 from tests.support.station import Station
@@ -97,3 +97,29 @@ def test_what_a_death_told_of_later_steps_is_taken_back(running: Station) -> Non
     running.write("mended later steps")
     running.call(people.resume, "default")
     assert running.get(third) == 115
+
+
+def chord_in_a_chord(word: str) -> tuple[str, str]:
+    """(a member of the inner chord, the outer body)."""
+    inner = chord([breakable.s(word, 5), add.s(1, 1)], total.s())
+    body = chord([inner, add.s(10, 10)])(total.s())
+    return next(child.parent.children[0].id for child in body.parent.children if child.parent), body.id
+
+
+def test_an_outer_chord_goes_on_when_a_member_of_the_inner_one_is_mended(running: Station) -> None:
+    member, body = running.call(chord_in_a_chord, "inner")
+    running.wait_state(member, "dead")
+    running.write("mended inner")
+    running.call(people.requeue, member)
+    running.wait_state(body, "succeeded")
+    assert running.get(body) == 27
+
+
+def test_a_replaced_job_goes_on_when_a_step_in_its_place_is_mended(running: Station) -> None:
+    id = running.post(replaced_by_chain, 5, "in its place")
+    running.wait_state(id, "dead")
+    (step,) = [row["id"] for row in running.sql("SELECT id FROM jobs_job WHERE parent_id = %s", id)]
+    running.write("mended in its place")
+    running.call(people.requeue, step)
+    running.wait_state(id, "succeeded")
+    assert running.get(id) == 15

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from celery import Task, shared_task
+from celery import Task, chain, group, shared_task
 from celery.exceptions import Ignore, Reject, SoftTimeLimitExceeded
 
 JOURNAL = Path(os.environ.get("JOURNAL", os.devnull))
@@ -234,6 +234,19 @@ def replaced(self: Task, x: float) -> Any:
     """Hands its id to another task."""
     write(f"replaced {self.request.id}")
     return self.replace(add.s(x, 1))
+
+
+@shared_task(bind=True)
+def replaced_by_chain(self: Task, x: float, broken: str = "") -> Any:
+    """Hands its id to the last of two steps; the first is broken if a word is given."""
+    first = breakable.s(broken, x) if broken else add.s(x, 1)
+    return self.replace(chain(first, add.s(10)))
+
+
+@shared_task(bind=True)
+def replaced_by_group(self: Task, numbers: Sequence[float]) -> Any:
+    """Hands its id to what collects a group."""
+    return self.replace(group(add.s(n, 1) for n in numbers))
 
 
 # --- that listen ---
