@@ -6,8 +6,9 @@ import threading
 import uuid
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import Any
 
+import redis
 from celery import current_app
 from celery.app.trace import build_tracer
 from django.db import connections
@@ -20,8 +21,6 @@ from jobs.models import Job
 from jobs.states import Reason, State
 from tests.plain_tasks import add
 from tests.support.valkey import ValkeyServer
-
-T = TypeVar("T")
 
 USING = "default"
 NO = Failure("ValueError", "no", "Traceback (most recent call last):\nValueError: no\n")
@@ -102,12 +101,12 @@ def _ended_waiting(state: State) -> str:
     return job_id
 
 
-def together(*acts: Callable[[], T]) -> list[T | BaseException]:
+def together(*acts: Callable[[], Any]) -> list[Any]:
     """What each act answers or raises; all start at once, each in a thread and on a connection of its own."""
     start = threading.Barrier(len(acts))
     answers: list[Any] = [None] * len(acts)
 
-    def one(index: int, act: Callable[[], T]) -> None:
+    def one(index: int, act: Callable[[], Any]) -> None:
         start.wait()
         try:
             answers[index] = act()
@@ -135,7 +134,12 @@ def hints(bell: ValkeyServer, queue: str = "default") -> list[dict[str, Any]]:
     """The messages that wait in Redis for this queue, in the order in which a worker pops them."""
     keys = [f"{PREFIX}{queue}{SEPARATOR}{step}" if step else f"{PREFIX}{queue}" for step in STEPS]
     with bell.client() as client:
-        return [json.loads(text) for key in keys for text in reversed(client.lrange(key, 0, -1))]
+        return [json.loads(text) for key in keys for text in reversed(_list(client, key))]
+
+
+def _list(client: redis.Redis, key: str) -> list[str]:
+    found: Any = client.lrange(key, 0, -1)
+    return list(found)
 
 
 def rung(bell: ValkeyServer, queue: str = "default") -> list[str]:

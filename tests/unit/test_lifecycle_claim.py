@@ -7,8 +7,8 @@ from jobs.lifecycle import Claimed, Refusal
 from jobs.messages import arguments
 from jobs.models import Job, QueueSlot
 from jobs.states import CLAIM, Hold, State
-from tests.plain_tasks import echo
-from tests.support.moves import USING, in_state, later, queued, row, take, together
+from tests.plain_tasks import add, echo
+from tests.support.moves import USING, deliver, in_state, later, queued, row, take, together
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -85,11 +85,12 @@ def test_a_hint_that_names_another_task_claims_nothing() -> None:
     assert row(job_id).state == State.QUEUED
 
 
-def test_a_job_beyond_its_expiry_expires_at_the_claim() -> None:
+def test_a_job_beyond_its_expiry_is_not_claimed_and_its_worker_ends_it() -> None:
     job_id = queued(expires=60)
     Job.objects.filter(id=job_id).update(expires_at=later(-1))
     assert take(job_id) is Refusal.EXPIRED
-    assert row(job_id).state == State.EXPIRED
+    assert deliver(add, job_id).info.state == "IGNORED"
+    assert (row(job_id).state, row(job_id).attempt) == (State.EXPIRED, 0)
 
 
 def test_a_job_of_a_paused_queue_is_held() -> None:

@@ -90,6 +90,7 @@ def test_every_word_fits_its_column(column: str, words: type[State] | type[Hold]
 
 # --- who writes it ---
 
+JOBS = re.compile(r"\bJob(\(|\.objects)|\bjobs?\.save\b")
 WRITING = re.compile(r"(UPDATE|INSERT INTO|DELETE FROM)\s+jobs_job\b", re.IGNORECASE)
 
 
@@ -102,11 +103,12 @@ def sources() -> Iterator[Path]:
 
 
 def writes(tree: ast.AST) -> Iterator[ast.AST]:
-    """Calls and assignments that write a state: `update(state=)`, `Job(state=)`, `job.state =`, SQL."""
+    """Calls and assignments that write a state: `update(state=)`, `job.state =`, `bulk_create([Job(`, SQL."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Call):
-            name = getattr(node.func, "attr", getattr(node.func, "id", ""))
-            if name in ("update", "create", "update_or_create", "Job") and any(k.arg == "state" for k in node.keywords):
+            name = getattr(node.func, "attr", "")
+            by_name = name in ("update", "create", "update_or_create") and any(k.arg == "state" for k in node.keywords)
+            if by_name or (name in ("bulk_create", "bulk_update", "save") and JOBS.search(ast.unparse(node))):
                 yield node
         elif isinstance(node, ast.Assign | ast.AugAssign):
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
@@ -126,7 +128,8 @@ def test_state_is_written_in_one_place_only(path: Path) -> None:
     [
         'rows.update(state="dead")',
         "job.state = State.DEAD",
-        'Job(state="queued")',
+        'Job.objects.bulk_create([Job(state="queued")])',
+        "job.save()",
         "cursor.execute(\"UPDATE jobs_job SET state = 'dead'\")",
     ],
 )
