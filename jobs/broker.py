@@ -20,8 +20,9 @@ logger = logging.getLogger(__name__)
 
 #: kombu's separator between a queue's name and a priority step.
 SEPARATOR = "\x06\x16"
-PREFIX: str = settings.CELERY_BROKER_TRANSPORT_OPTIONS["global_keyprefix"]
-STEPS: list[int] = settings.CELERY_BROKER_TRANSPORT_OPTIONS["priority_steps"]
+OPTIONS: Any = settings.CELERY_BROKER_TRANSPORT_OPTIONS
+PREFIX: str = OPTIONS["global_keyprefix"]
+STEPS: list[int] = OPTIONS["priority_steps"]
 
 #: What the worker must not see: the table keeps the time, a message has none.
 TIMELESS = {"eta": None, "expires": None}
