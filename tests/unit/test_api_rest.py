@@ -139,7 +139,8 @@ def test_a_queue_is_paused_and_resumed(api):
     assert (paused.status_code, paused.json()["paused"], paused.json()["pause_reason"]) == (200, True, "deploy")
     assert of(api)["paused"] is True
     assert api.post("/queues/default/resume").json()["paused"] is False
-    assert list(Activity.objects.filter(kind="queue").values_list("action", flat=True).order_by("id")) == ["pause", "resume"]
+    acts = Activity.objects.filter(kind="queue").order_by("id")
+    assert list(acts.values_list("action", flat=True)) == ["pause", "resume"]
 
 
 @pytest.mark.parametrize("verb", ["pause", "resume"])
