@@ -10,6 +10,7 @@ from config.urls import api  # type: ignore[attr-defined]
 from jobs.api import metrics
 from jobs.errors import TaskFailure
 from jobs.states import MOVES, Reason, State
+from tests.support.composing import SERVICES
 from tests.support.processes import ROOT
 
 README = (ROOT / "README.md").read_text()
@@ -21,6 +22,8 @@ SETTINGS = (ROOT / "config" / "settings.py").read_text()
 NOT_HERE = {"jobs/tasks/count_words.py"}
 #: .env.example only: docker-compose.yml makes DATABASE_URL of it.
 OF_COMPOSE = {"POSTGRES_PASSWORD"}
+#: For `make run`, or settled by the image.
+OF_ONE_MACHINE = {"DATA_DIR", "DEBUG", "HOST", "PORT", "ADMIN_USERNAME", "ADMIN_PASSWORD"}
 
 
 def read_by_settings() -> set[str]:
@@ -41,6 +44,12 @@ def test_env_example_names_only_what_is_read() -> None:
     named = set(re.findall(r"^#?([A-Z_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE))
     assert named - OF_COMPOSE <= read_by_settings()
     assert "SECRET_KEY" in named
+
+
+def test_compose_passes_on_what_env_example_names() -> None:
+    named = set(re.findall(r"^#?([A-Z_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE))
+    for service, described in SERVICES.items():
+        assert named - OF_COMPOSE - OF_ONE_MACHINE <= set(described["environment"]), service
 
 
 def test_every_make_word_is_there() -> None:
