@@ -27,6 +27,8 @@ class Claim:
     body: str = ""
     #: Next steps, callbacks, chord bodies: enqueued in the settle's transaction.
     outbox: list[Job] = field(default_factory=list)
+    #: What goes before them: the counters of chords.
+    preparations: list[Callable[[], Any]] = field(default_factory=list)
     #: The message of `Task.retry`: the RETRY move, not a publish.
     retry: Job | None = None
     retry_asked: bool = False
@@ -71,6 +73,15 @@ def active(held: Claim | None) -> Iterator[None]:
 
 def is_continuing() -> bool:
     return _continuing.get()
+
+
+def in_settle(act: Callable[[], Any]) -> None:
+    """Do it in the transaction of the settle that posts what is posted now; at once, if none is to come."""
+    held = _claim.get()
+    if held and is_continuing() and not held.settling:
+        held.preparations.append(act)
+    else:
+        act()
 
 
 @contextmanager

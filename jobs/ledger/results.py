@@ -63,7 +63,7 @@ class LedgerBackend(DatabaseBackend):
         ignored = not store_result or getattr(request, "ignore_result", False)
         row = None if ignored else self._row(task_id, self.encode_result(result, state), state, None, request)
         parts = []
-        if held.outbox:
+        if held.outbox or held.preparations:
             parts.append(lambda: settle.deliver_outbox(held))
         if held.limited:
             parts.append(lambda: settle.free_slot(held))
@@ -361,10 +361,11 @@ class LedgerBackend(DatabaseBackend):
         if not isinstance(header, GroupResult):
             header = self.app.GroupResult(*header_result_args)
         members = [member.as_tuple() for member in header]
-        chords.create(header.id, json.dumps(members), body.get("chord_size") or len(members), self.using)
+        size = body.get("chord_size") or len(members)
+        current.in_settle(partial(chords.create, header.id, json.dumps(members), size, self.using))
 
     def set_chord_size(self, group_id: str, chord_size: int) -> None:
-        chords.resize(group_id, chord_size, self.using)
+        current.in_settle(partial(chords.resize, group_id, chord_size, self.using))
 
     def add_to_chord(self, chord_id: str, result: Any) -> None:
         """`Task.add_to_chord`: a running member brings another one."""

@@ -90,6 +90,8 @@ def settle_postponed() -> None:
 
 def deliver_outbox(held: Claim) -> None:
     """Enqueue what the tracer posted for the finished body, in the settle's transaction."""
+    for prepare in held.preparations:
+        prepare()
     lifecycle.enqueue(held.outbox, by_worker=True, using=held.using)
 
 
