@@ -1,6 +1,7 @@
 """Unit tests run in this process: on SQLite (a file, WAL), or with TEST_DATABASE=postgres on PostgreSQL."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import pytest
 from django.db import connections
@@ -15,8 +16,15 @@ def django_db_modify_db_settings(request: pytest.FixtureRequest) -> None:
     """The test database is real: a server's, or a file that several connections can open."""
     if ON_POSTGRES:
         request.getfixturevalue("postgres_server")
+        connections["default"].ops.sql_flush = _delete_all  # type: ignore[method-assign]
     else:
         connections["default"].settings_dict["TEST"]["NAME"] = str(DATA / "test.sqlite3")
+
+
+def _delete_all(style: Any, tables: Sequence[str], **options: Any) -> list[str]:
+    """Empty tables as they are after a test: with few rows or none, TRUNCATE takes a hundred times as long."""
+    deletes = "; ".join(f'DELETE FROM "{table}"' for table in tables)
+    return [f"SET LOCAL session_replication_role = replica; {deletes}"] if tables else []
 
 
 @pytest.fixture(scope="session")
