@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 @contextmanager
-def announced(directory: Path, **facts: str) -> Iterator[None]:
+def announced(directory: Path, **facts: str | int) -> Iterator[None]:
     """The facts stand in the file for as long as the station runs.
 
     It is removed at the end: its presence turns DEBUG on, which must not outlive the development station.
@@ -21,7 +21,7 @@ def announced(directory: Path, **facts: str) -> Iterator[None]:
         path.unlink(missing_ok=True)
 
 
-def _write(path: Path, facts: dict[str, str]) -> None:
+def _write(path: Path, facts: dict[str, str | int]) -> None:
     draft = path.with_suffix(".draft")
     draft.write_text(json.dumps(facts))
     os.replace(draft, path)

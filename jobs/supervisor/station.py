@@ -55,14 +55,14 @@ class Station:
     def bell(self) -> Iterator[None]:
         """The embedded Valkey answers (unless a broker was given), and commands beside us find it."""
         if not settings.REDIS_EMBEDDED:
-            with announced(settings.DATA_DIR, url=welcome.url()):
+            with announced(settings.DATA_DIR, url=welcome.url(), port=settings.PORT):
                 yield
             return
         directory = settings.DATA_DIR / "valkey"
         port = valkey.port(directory)
         process = self._start(valkey.part(directory, port), BELL)
         valkey.wait(port, lambda: process.running)
-        with announced(settings.DATA_DIR, url=welcome.url(), redis_url=valkey.url(port)):
+        with announced(settings.DATA_DIR, url=welcome.url(), redis_url=valkey.url(port), port=settings.PORT):
             yield
 
     def serve(self, keys: Keys) -> None:
