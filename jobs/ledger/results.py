@@ -126,29 +126,40 @@ class LedgerBackend(DatabaseBackend):
         store_result: bool = True,
         state: str = states.REVOKED,
     ) -> None:
-        stock = partial(super().mark_as_revoked, task_id, reason, request, store_result, state)
+        store = partial(self.store_result, task_id, TaskRevokedError(reason), state, request=request)
         held = current.claim()
         if held is None or held.id != task_id:
-            lifecycle.cancel_waiting([task_id], using=self.using)
-            stock()
+            self._revoke_waiting(task_id, reason, store if store_result else None)
         elif not held.settled:
             failure = Failure("TaskRevokedError", reason)
             settle.settled(
                 held,
                 lambda: lifecycle.cancel_running(held.id, held.token, failure, using=held.using),
-                and_then=[stock],
+                and_then=[*([store] if store_result else []), lambda: settle.tell_cancelled(held, reason)],
             )
 
     # --- The ends of a job that waits (in the caller's transaction) -------------------------------
 
+    def _revoke_waiting(self, task_id: str, reason: str, store: Any) -> None:
+        """The worker's parent found that it should not start this one; an id that has no job is told as stock does."""
+        with transaction.atomic(using=self.using):
+            jobs = lifecycle.cancel_waiting([task_id], using=self.using)
+            if store and (jobs or not Job.objects.using(self.using).filter(id=task_id).exists()):
+                store()
+            self.end_waiting(jobs, reason)
+
     def end_waiting(self, jobs: Iterable[Job], reason: str) -> None:
-        """They were cancelled or expired: a chord counts them as ended, and the steps behind them end too."""
+        """They were cancelled or expired."""
         for job in jobs:
-            request, exc = settle.context_of(job), TaskRevokedError(reason)
-            if request.chord:
-                self.on_chord_part_return(request, states.REVOKED, exc)
-            if request.chain:
-                self._fail_chain(request.chain, exc, state=states.REVOKED)
+            self.tell_end(job, states.REVOKED, TaskRevokedError(reason))
+
+    def tell_end(self, job: Job, state: str, exc: Any) -> None:
+        """Whom a job's bad end concerns: its chord counts it, the steps behind it end too."""
+        request = settle.context_of(job)
+        if request.chord:
+            self.on_chord_part_return(request, state, exc)
+        if request.chain:
+            self._fail_chain(request.chain, exc, state=state)
 
     def fail_waiting(self, ids: Iterable[str], reason: Reason, exc: Exception) -> None:
         """Nobody will ever run them: dead, with all that a death brings."""

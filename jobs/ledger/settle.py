@@ -5,9 +5,9 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from celery import states
+from celery import current_app, states
 from celery.app.task import Context
-from celery.exceptions import Reject
+from celery.exceptions import Reject, TaskRevokedError
 from django.db import connections, transaction
 
 from jobs import lifecycle
@@ -17,7 +17,7 @@ from jobs.ledger.patience import DOWN, DatabaseDown, patiently
 from jobs.lifecycle import Failure
 from jobs.messages import loads
 from jobs.models import Job
-from jobs.states import Outcome, Reason, State
+from jobs.states import CELERY_STATUS, Outcome, Reason, State
 
 logger = logging.getLogger(__name__)
 
@@ -127,7 +127,9 @@ def retried(held: Claim, failure: Failure, *, and_then: Sequence[Callable[[], An
     again = held.retry
     assert again is not None, "a retry has a message"
     return settled(
-        held, lambda: lifecycle.retry(held.id, held.token, again, failure, using=held.using), and_then=and_then
+        held,
+        lambda: lifecycle.retry(held.id, held.token, again, failure, using=held.using),
+        and_then=[*and_then, lambda: tell_cancelled(held)],
     )
 
 
@@ -147,9 +149,14 @@ def ignored(held: Claim, info: Any) -> None:
         settled(
             held,
             lambda: lifecycle.die(held.id, held.token, reason_of(held, info.retval), failure, using=held.using),
+            and_then=[lambda: _tell(held, State.DEAD, info.retval)],
         )
     elif held.stored == states.REVOKED:
-        settled(held, lambda: lifecycle.cancel_running(held.id, held.token, failure, using=held.using))
+        settled(
+            held,
+            lambda: lifecycle.cancel_running(held.id, held.token, failure, using=held.using),
+            and_then=[lambda: tell_cancelled(held)],
+        )
     else:
         settled(held, lambda: lifecycle.succeed(held.id, held.token, None, using=held.using), and_then=_slot(held))
 
@@ -167,7 +174,17 @@ def crashed(held: Claim, exc: Exception, request: Any, backend: Any) -> bool:
             backend.mark_as_failure(held.id, exc, request=request)
         return moved is not None
 
-    return settled(held, move)
+    return settled(held, move, and_then=[lambda: tell_cancelled(held)])
+
+
+def tell_cancelled(held: Claim, reason: str = "revoked") -> None:
+    """If the attempt ended because somebody had revoked the job, its chord and the steps behind it hear of it."""
+    _tell(held, State.CANCELLED, TaskRevokedError(reason))
+
+
+def _tell(held: Claim, state: State, exc: Any) -> None:
+    for job in Job.objects.using(held.using).filter(id=held.id, state=state):
+        current_app.backend.tell_end(job, CELERY_STATUS[state], exc)
 
 
 def _slot(held: Claim) -> list[Callable[[], Any]]:

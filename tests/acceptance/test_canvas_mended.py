@@ -4,7 +4,7 @@ import pytest
 from celery import chain, chord
 from celery.result import AsyncResult
 
-from tests.plain_tasks import add, breakable, replaced_by_chain, total
+from tests.plain_tasks import add, breakable, replaced_by_chain, slow, total
 from tests.support import calls, people
 from tests.support.console import RemoteError
 from tests.support.station import Station
@@ -123,3 +123,19 @@ def test_a_replaced_job_goes_on_when_a_step_in_its_place_is_mended(running: Stat
     running.call(people.requeue, step)
     running.wait_state(id, "succeeded")
     assert running.get(id) == 15
+
+
+def chord_over_a_slow_chain(word: str) -> tuple[str, str, str]:
+    """(first step of the member chain, its last step, the body)."""
+    body = chord([chain(slow.si(60, word), add.si(1, 1)), add.s(2, 2)])(total.s())
+    last = next(result for result in body.parent.children if result.parent)
+    return last.parent.id, last.id, body.id
+
+
+def test_a_chord_ends_when_the_first_step_of_a_member_chain_is_stopped_while_it_runs(running: Station) -> None:
+    first, last, body = running.call(chord_over_a_slow_chain, "stopped")
+    running.wait_state(first, "running")
+    running.call(calls.revoke, first, terminate=True)
+    running.wait_state(first, "cancelled")
+    running.wait(lambda: running.call(calls.status, body) == "FAILURE")
+    assert running.call(calls.status, last) == "REVOKED"
