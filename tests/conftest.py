@@ -3,9 +3,12 @@
 import atexit
 import os
 import shutil
+import signal
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -32,6 +35,8 @@ settings.STATIC_ROOT.mkdir(exist_ok=True)  # WhiteNoise warns without it
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, _end_in_order)
     config.addinivalue_line("markers", "databases(*kinds): the databases an acceptance test runs on (default: both)")
 
 
@@ -39,6 +44,11 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_xdist_setupnodes() -> None:
     """Each process of a distributed run reads an environment of its own, not before its conftest has set it."""
     del os.environ["DJANGO_SETTINGS_MODULE"]
+
+
+def _end_in_order(*_: object) -> NoReturn:
+    """Who ends a run from outside leaves no server behind either."""
+    pytest.exit("Terminated", returncode=143)
 
 
 @pytest.fixture(scope="session")
