@@ -102,16 +102,26 @@ def ring(hints: Sequence[Hint]) -> bool:
         return True
     if breaker.open():
         return False
+    messages = [(hint.key(), text) for hint in hints if (text := _text(hint)) is not None]
     try:
         pipeline = client().pipeline(transaction=False)
-        for hint in hints:
-            pipeline.lpush(hint.key(), hint.message())
+        for key, text in messages:
+            pipeline.lpush(key, text)
         pipeline.execute()
     except (redis.RedisError, OSError) as error:
         breaker.trip()
         logger.warning("Redis can't be rung (%s); %d jobs wait in the table", error, len(hints))
         return False
     return True
+
+
+def _text(hint: Hint) -> str | None:
+    """The message, or None for a row that nobody can read: it must not keep the others from being rung."""
+    try:
+        return hint.message()
+    except Exception:
+        logger.exception("A job in queue %s can't be rung: its stored message can't be read", hint.queue)
+        return None
 
 
 def depths(queues: Iterable[str]) -> dict[str, int]:

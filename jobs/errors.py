@@ -60,6 +60,17 @@ class ArgumentsTooLarge(JobError):
         )
 
 
+class UniqueKeyRefused(JobError):
+    """A unique key on a step of a chain, group or chord."""
+
+    def __init__(self, task: str, key: str) -> None:
+        self.task, self.key = task, key
+        super().__init__(
+            f"{task} can't have the unique key {key!r} as a step of a chain, group or chord: those would wait for it "
+            "for ever if a live job took its place. Post it by itself, or give the key to the job that starts them."
+        )
+
+
 class WrongState(JobError):
     """A move that the job's state does not allow."""
 

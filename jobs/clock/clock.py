@@ -59,6 +59,7 @@ class Clock(threading.Thread):
             logger.warning("The clock can't reach the database: %s", str(error).strip())
             connections[self.using].close()
         except Exception:
+            self.trouble()
             logger.exception("The clock stumbled, and goes on")
 
     def turn(self, duty: Duty) -> None:

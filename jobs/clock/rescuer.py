@@ -2,7 +2,7 @@
 
 import logging
 import time
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from celery import current_app
 from celery.exceptions import WorkerLostError
@@ -11,6 +11,7 @@ from django.db.models.functions import Now
 
 from jobs.conf import conf
 from jobs.ledger import current, settle
+from jobs.lifecycle.moment import now
 from jobs.models import Job, Worker
 from jobs.states import State
 
@@ -18,10 +19,14 @@ logger = logging.getLogger(__name__)
 
 
 class Rescuer:
-    """Holds off after trouble with the database: then every worker looks silent until it could write again."""
+    """Holds off after trouble with the database: then every worker looks silent until it could write again.
+
+    Trouble is an error, or time that went by unseen: a database (or machine) that stood still, a lead just taken.
+    """
 
     def __init__(self) -> None:
         self.calm_from = 0.0
+        self.looked: datetime | None = None
 
     def trouble(self) -> None:
         """The database could not be reached just now."""
@@ -29,12 +34,23 @@ class Rescuer:
 
     def rescue(self, using: str) -> int:
         """End the attempts of orphans; how many."""
-        if time.monotonic() < self.calm_from:
+        if not self._watched(using) or time.monotonic() < self.calm_from:
             return 0
         orphans = list(_orphans(using)[: conf().batch])
+        if not self._watched(using):  # it stood still in this very look
+            return 0
         for job in orphans:
             _end_attempt(job, using)
         return len(orphans)
+
+    def _watched(self, using: str) -> bool:
+        """Whether the database's clock moved no further since the last look than it should have."""
+        at, before = now(using), self.looked
+        self.looked = at
+        if before and (at - before).total_seconds() <= conf().rescue_every + conf().heartbeat:
+            return True
+        self.trouble()
+        return False
 
 
 def _orphans(using: str) -> QuerySet[Job]:

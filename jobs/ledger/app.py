@@ -37,7 +37,7 @@ class LedgerCelery(Celery):
         """Enqueue; with a unique key that a live job has, the result is that job's."""
         with self.amqp.collecting() as batch:
             result = super().send_task(name, *args, **kwargs)
-        result.id = batch.posted.get(result.id, result.id)
+        result.id = batch.posted.get(str(result.id), str(result.id))
         return result
 
     @contextmanager

@@ -5,11 +5,12 @@ import os
 from typing import Any
 
 from celery.worker.consumer import Consumer
-from django.db import DatabaseError, connections, router
+from django.db import DatabaseError, connections, router, transaction
 
 from jobs import lifecycle
 from jobs.ledger.heartbeat import Heartbeat
 from jobs.models import Job
+from jobs.states import Reason
 
 logger = logging.getLogger(__name__)
 
@@ -43,6 +44,18 @@ class LedgerConsumer(Consumer):
         for channel in _channels(self.connection):
             channel.do_restore = False
         super().on_connection_error_after_connected(exc)
+
+    def on_decode_error(self, message: Any, exc: Exception) -> None:
+        """A hint that can't be read, of a job that can't either: dead, not rung for ever."""
+        super().on_decode_error(message, exc)
+        using = router.db_for_write(Job)
+        try:
+            with transaction.atomic(using=using):
+                self.app.backend.fail_waiting([str(message.headers.get("id"))], Reason.UNDECODABLE, exc)
+        except DatabaseError as error:
+            logger.warning("The death of a job can't be written (%s); it is rung again later", error)
+        finally:
+            connections[using].close()
 
     def on_unknown_task(self, body: Any, message: Any, exc: Exception) -> None:
         """Held, not dropped: it runs when a worker that knows the task appears."""

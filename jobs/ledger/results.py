@@ -164,7 +164,9 @@ class LedgerBackend(DatabaseBackend):
     def fail_waiting(self, ids: Iterable[str], reason: Reason, exc: Exception) -> None:
         """Nobody will ever run them: dead, with all that a death brings."""
         for job in lifecycle.die_waiting(list(ids), reason, settle.failure_of(exc), using=self.using):
-            self.mark_as_failure(job.id, exc, request=settle.context_of(job), store_result=not job.ignore_result)
+            # What can't be read says of no chord and no chain either.
+            request = None if reason == Reason.UNDECODABLE else settle.context_of(job)
+            self.mark_as_failure(job.id, exc, request=request, store_result=not job.ignore_result)
 
     def _call_task_errbacks(self, request: Any, exc: Any, traceback: Any) -> None:
         """Errbacks that are tasks are enqueued in the settle's transaction, inline ones run after it."""

@@ -44,7 +44,7 @@ class Bell:
         self.jobs: list[Job] = []
         bells.add(self)
 
-    def __call__(self) -> None:
+    def ring_all(self) -> None:
         jobs = [job for bell in sorted(self.bells, key=lambda bell: bell.order) for job in bell.taken()]
         if jobs:
             ring(jobs, self.using)
@@ -63,4 +63,4 @@ def ring_after_commit(jobs: Sequence[Job], using: str) -> None:
         connection._bells = weakref.WeakSet()
     bell = Bell(connection._bells, using)
     bell.jobs.extend(jobs)
-    transaction.on_commit(bell, using=using, robust=True)
+    transaction.on_commit(bell.ring_all, using=using, robust=True)

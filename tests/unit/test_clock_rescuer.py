@@ -9,6 +9,7 @@ from django_celery_results.models import TaskResult
 from jobs import lifecycle
 from jobs.clock.rescuer import Rescuer
 from jobs.conf import conf
+from jobs.lifecycle.moment import now
 from jobs.models import Attempt, Job, Worker
 from jobs.states import Outcome, State
 from tests.plain_tasks import fail
@@ -28,8 +29,33 @@ def worker(silent: float = 0, stopped: bool = False) -> None:
     )  # fmt: skip
 
 
+def watching() -> Rescuer:
+    """One that has been looking for a while, and saw nothing strange."""
+    rescuer = Rescuer()
+    rescuer.looked = now(USING)
+    return rescuer
+
+
 def rescue() -> int:
-    return Rescuer().rescue(USING)
+    return watching().rescue(USING)
+
+
+def test_the_first_look_rescues_nobody() -> None:
+    """Whoever has just taken the lead does not know for how long nobody could write a heartbeat."""
+    running()
+    rescuer = Rescuer()
+    assert rescuer.rescue(USING) == 0
+    assert rescuer.calm_from > time.monotonic()
+
+
+def test_a_machine_that_stood_still_makes_nobody_an_orphan() -> None:
+    """A frozen database raises no error: its statements wait, and then every worker looks silent at once."""
+    job_id, _ = running()
+    rescuer = watching()
+    rescuer.looked = later(-conf().rescue_every - conf().heartbeat - 1)
+    assert rescuer.rescue(USING) == 0
+    assert row(job_id).state == State.RUNNING
+    assert rescuer.calm_from > time.monotonic()
 
 
 def test_a_job_of_a_live_worker_is_left_alone() -> None:
@@ -109,7 +135,7 @@ def test_two_rescuers_count_one_crash() -> None:
 def test_after_trouble_with_the_database_nobody_is_rescued_for_two_heartbeats() -> None:
     """Every worker looks silent until it could write its heartbeat again."""
     job_id, _ = running("no", task=fail)
-    rescuer = Rescuer()
+    rescuer = watching()
     rescuer.trouble()
     assert rescuer.rescue(USING) == 0
     assert row(job_id).state == State.RUNNING
