@@ -202,8 +202,9 @@ class LedgerBackend(DatabaseBackend):
             if not held.settling:
                 held.stored = state
         stored = super().store_result(task_id, result, state, traceback=traceback, request=request, **kwargs)
-        if held is not None and held.settling and not own and state in states.PROPAGATE_STATES:
-            lifecycle.fail_replaced(task_id, settle.failure_of(result, traceback), using=held.using)
+        if not own and state in states.PROPAGATE_STATES:
+            ended = State.CANCELLED if state == states.REVOKED else State.DEAD
+            lifecycle.fail_replaced(task_id, ended, settle.failure_of(result, traceback), using=self.using)
         return stored
 
     def _store_result(
@@ -366,7 +367,10 @@ class LedgerBackend(DatabaseBackend):
                 ids.append(member.id)
         look = partial(_raise_parents_errors, [*result.results, result])
         look()
-        yield from self.get_many(ids, timeout=timeout, on_interval=look)
+        for task_id, meta in self.get_many(ids, timeout=timeout, on_interval=look):
+            if meta["status"] in states.PROPAGATE_STATES:
+                look()
+            yield task_id, meta
 
     # --- Chords -----------------------------------------------------------------------------------
 
