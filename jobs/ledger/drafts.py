@@ -61,7 +61,7 @@ def draft(app: Any, name: str, message: Any, options: dict[str, Any]) -> Job:
         expires_at=_time(headers.get("expires")),
         body=text,
         envelope=_readable(name, "headers", {"headers": headers, "properties": properties}),
-        ignore_result=bool(headers.get("ignore_result")),
+        ignore_result=_ignores_result(headers, task),
         root_job_id=ours["root_job_id"] or headers["id"],
         requeued_from_id=ours["requeued_from_id"],
         canvas_id=headers.get("root_id"),
@@ -108,6 +108,12 @@ def _unique_key(task: str, key: str | None, headers: dict[str, Any], body: Any) 
     if headers.get("group") or body[2].get("chain") or body[2].get("chord"):
         raise UniqueKeyRefused(task, key)
     return key
+
+
+def _ignores_result(headers: dict[str, Any], task: Any) -> bool:
+    """What the caller said, or (`send_task` with a name alone) what the task says."""
+    given = headers.get("ignore_result")
+    return bool(getattr(task, "ignore_result", False) if given is None else given)
 
 
 def _time(told: str | None) -> datetime | None:
