@@ -3,11 +3,12 @@
 import logging
 from typing import Any
 
-from django.db import DatabaseError, router
+from django.db import DatabaseError, InterfaceError, router
 from django_celery_beat.schedulers import DatabaseScheduler
 
 from jobs.clock import Clock
 from jobs.conf import conf
+from jobs.ledger.patience import patiently
 from jobs.lifecycle import set_limits
 from jobs.models import Job
 from jobs.schedules import builtin
@@ -20,6 +21,8 @@ class LedgerScheduler(DatabaseScheduler):
 
     #: Where a schedule stands is saved after every tick, else a restart would send it again.
     sync_every_tasks = 1
+    #: A tick is a row: it must not wait for Redis.
+    producer = None
     clock: Clock | None = None
     led = False
 
@@ -33,7 +36,8 @@ class LedgerScheduler(DatabaseScheduler):
 
     def setup_schedule(self) -> None:
         """Add what is missing; a row that an operator edited is never overwritten."""
-        set_limits(router.db_for_write(Job))
+        using = router.db_for_write(Job)
+        patiently(lambda: set_limits(using), using)
         builtin.install()
         known = set(self.Model.objects.values_list("name", flat=True))
         self.update_from_dict({k: v for k, v in self.app.conf.beat_schedule.items() if k not in known})
@@ -48,7 +52,7 @@ class LedgerScheduler(DatabaseScheduler):
             return conf().dispatch_every
         try:
             return float(super().tick(*args, **kwargs))
-        except DatabaseError as error:
+        except (DatabaseError, InterfaceError) as error:
             logger.warning("Beat can't reach the database: %s", str(error).strip())
             return conf().dispatch_every
 

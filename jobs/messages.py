@@ -16,6 +16,15 @@ def loads(text: str) -> Any:
     return _loads(text)
 
 
+def readable(text: str) -> bool:
+    """Whether `loads` takes it (kombu writes some `__type__` forms that it can't read)."""
+    try:
+        loads(text)
+    except Exception:  # noqa: BLE001  (whatever a stored form makes its reader say)
+        return False
+    return True
+
+
 def arguments(body: str) -> tuple[list[Any], dict[str, Any]]:
     """(args, kwargs) of a stored body."""
     args, kwargs, _ = loads(body)

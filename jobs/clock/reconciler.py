@@ -7,8 +7,8 @@ import redis
 from celery import current_app
 from celery.exceptions import NotRegistered
 from django.db import transaction
-from django.db.models import Exists, OuterRef, Q
-from django.db.models.functions import Now
+from django.db.models import Exists, Max, OuterRef, Q
+from django.db.models.functions import Coalesce, Now
 
 from jobs import broker, lifecycle
 from jobs.conf import conf
@@ -47,6 +47,20 @@ def _ring_lost(using: str) -> None:
         return
     if empty:
         _ring(old & Q(queue__in=empty), using)
+    _ring_overtaken(old, queues - set(empty), using)
+
+
+def _ring_overtaken(old: Q, queues: set[str], using: str) -> None:
+    """A queue that is never empty: its lists are first in, first out, so a job is lost when one that was rung well
+    after it has begun."""
+    lately = Q(state=State.RUNNING) | Q(finished_at__gt=Now() - timedelta(seconds=conf().reconcile_after))
+    begun = Job.objects.using(using).filter(lately, queue__in=queues, started_at__isnull=False)
+    margin = timedelta(seconds=conf().reconcile_after)
+    line = Coalesce("priority", 0)
+    for queue, priority, rung_at in begun.values_list("queue", line).annotate(Max("rung_at")):
+        if rung_at is not None:
+            same = Q(priority=priority) | Q(priority=None) if priority == 0 else Q(priority=priority)
+            _ring(old & same & Q(queue=queue, rung_at__lt=rung_at - margin), using)
 
 
 def _ring(which: Q, using: str) -> None:
@@ -68,20 +82,25 @@ def _end_stale_pauses(using: str) -> None:
 def _end_unknown(using: str) -> None:
     """A worker that knows the task has appeared, or none has for too long."""
     held = Job.objects.using(using).filter(state=State.QUEUED, hold=Hold.UNKNOWN_TASK)
-    tasks = set(held.values_list("task", flat=True).distinct())
-    if not tasks:
+    pairs = set(held.values_list("queue", "task").distinct())
+    if not pairs:
         return
-    known = tasks & _known_to_live_workers(using)
-    if known:
-        lifecycle.clear_holds(Q(hold=Hold.UNKNOWN_TASK, task__in=known), using, first=conf().batch)
+    for queue, task in pairs & _known_to_live_workers(using):
+        lifecycle.clear_holds(Q(hold=Hold.UNKNOWN_TASK, queue=queue, task=task), using, first=conf().batch)
     patience = timedelta(seconds=conf().unknown_task_patience)
     for job in held.filter(rung_at__lt=Now() - patience)[: conf().batch]:
         with transaction.atomic(using=using):
             current_app.backend.fail_waiting([job.id], Reason.UNKNOWN_TASK, NotRegistered(job.task))
 
 
-def _known_to_live_workers(using: str) -> set[str]:
+def _known_to_live_workers(using: str) -> set[tuple[str, str]]:
+    """(queue, task) of what some live worker would run."""
     alive = Worker.objects.using(using).filter(
         stopped_at=None, heartbeat_at__gt=Now() - timedelta(seconds=conf().silence)
     )
-    return {task for tasks in alive.values_list("tasks", flat=True) for task in tasks.split("\n")}
+    return {
+        (queue, task)
+        for queues, tasks in alive.values_list("queues", "tasks")
+        for queue in queues.split(",")
+        for task in tasks.split("\n")
+    }

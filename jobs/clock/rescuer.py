@@ -57,8 +57,10 @@ def _orphans(using: str) -> QuerySet[Job]:
     alive = Worker.objects.using(using).filter(
         id=OuterRef("worker_id"), stopped_at=None, heartbeat_at__gt=Now() - timedelta(seconds=conf().silence)
     )
+    # A job that began since then may have a worker that has not yet been able to write its row.
+    long_enough = Q(started_at__lt=Now() - timedelta(seconds=conf().silence))
     running = Job.objects.using(using).filter(state=State.RUNNING)
-    return running.filter(Q(lease_until__lt=Now()) | (~Exists(alive) & ~Q(worker_id="")))
+    return running.filter(Q(lease_until__lt=Now()) | (~Exists(alive) & ~Q(worker_id="") & long_enough))
 
 
 def _end_attempt(job: Job, using: str) -> None:

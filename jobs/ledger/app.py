@@ -11,6 +11,9 @@ from django.apps import apps
 from kombu.utils.imports import symbol_by_name
 from kombu.utils.objects import cached_property
 
+#: What tasks have that name no Request class of their own.
+DEFAULT_REQUEST = "jobs.ledger.request:LedgerRequest"
+
 
 class LedgerCelery(Celery):
     """Celery with the ledger under it. Parts are named as text: models can't be imported before Django is set up."""
@@ -59,6 +62,8 @@ class LedgerCelery(Celery):
             base = self._durable(symbol_by_name(base) if isinstance(base, str) else base)
         task = super()._task_from_fun(fun, name=name, base=base, **options)
         task.read_arguments()
+        if task.Request != DEFAULT_REQUEST:
+            task.receive_durably()
         return task
 
     def register_task(self, task: Any, **options: Any) -> Any:
@@ -67,6 +72,8 @@ class LedgerCelery(Celery):
         task.__class__ = self._durable(task.__class__)
         task = super().register_task(task, **options)
         task.read_arguments()
+        if task.Request != DEFAULT_REQUEST:
+            task.receive_durably()
         return task
 
     def _durable(self, base: type) -> type:

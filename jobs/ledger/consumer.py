@@ -5,10 +5,11 @@ import os
 from typing import Any
 
 from celery.worker.consumer import Consumer
-from django.db import DatabaseError, connections, router, transaction
+from django.db import DatabaseError, InterfaceError, connections, router, transaction
 
 from jobs import lifecycle
 from jobs.ledger.heartbeat import Heartbeat
+from jobs.messages import readable
 from jobs.models import Job
 from jobs.states import Reason
 
@@ -46,13 +47,15 @@ class LedgerConsumer(Consumer):
         super().on_connection_error_after_connected(exc)
 
     def on_decode_error(self, message: Any, exc: Exception) -> None:
-        """A hint that can't be read, of a job that can't either: dead, not rung for ever."""
+        """Dropped. If its job can't be read either it dies, else its hint would be rung for ever."""
         super().on_decode_error(message, exc)
         using = router.db_for_write(Job)
         try:
-            with transaction.atomic(using=using):
-                self.app.backend.fail_waiting([str(message.headers.get("id"))], Reason.UNDECODABLE, exc)
-        except DatabaseError as error:
+            job = Job.objects.using(using).filter(id=str(message.headers.get("id"))).first()
+            if job is not None and not readable(job.body):
+                with transaction.atomic(using=using):
+                    self.app.backend.fail_waiting([job.id], Reason.UNDECODABLE, exc)
+        except (DatabaseError, InterfaceError) as error:
             logger.warning("The death of a job can't be written (%s); it is rung again later", error)
         finally:
             connections[using].close()
@@ -64,7 +67,7 @@ class LedgerConsumer(Consumer):
         using = router.db_for_write(Job)
         try:
             lifecycle.hold_unknown(str(job_id), using)
-        except DatabaseError as error:
+        except (DatabaseError, InterfaceError) as error:
             logger.warning("The hold of job %s can't be written (%s); it is rung again later", job_id, error)
         finally:
             connections[using].close()

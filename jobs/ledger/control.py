@@ -34,7 +34,9 @@ def revoke(ids: Sequence[str], *, terminate: bool = False, signal: str | None = 
     """Cancel what waits, in the table; ask or (after the commit) terminate what runs."""
     using = router.db_for_write(Job)
     with transaction.atomic(using=using):
-        before = dict(Job.objects.using(using).filter(id__in=list(ids)).values_list("id", "state"))
+        # Locked, in one order: none moves on between the statements below, and two revokes can't block each other.
+        locked = Job.objects.using(using).select_for_update().filter(id__in=list(ids)).order_by("id")
+        before = dict(locked.values_list("id", "state"))
         waiting = lifecycle.cancel_waiting(ids, using=using)
         current_app.backend.end_waiting(waiting, "revoked")
         running = lifecycle.request_cancel(ids, using=using)

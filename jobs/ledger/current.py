@@ -27,6 +27,7 @@ class Claim:
     body: str = ""
     #: Next steps, callbacks, chord bodies: enqueued in the settle's transaction.
     outbox: list[Job] = field(default_factory=list)
+    outbox_tags: dict[str, Any] = field(default_factory=dict)
     #: What goes before them: the counters of chords.
     preparations: list[Callable[[], Any]] = field(default_factory=list)
     #: The message of `Task.retry`: the RETRY move, not a publish.
@@ -40,6 +41,10 @@ class Claim:
     settled: bool = False
     #: May wait for the database (a child may, the worker's parent may not).
     patient: bool = True
+    #: Already inside the transaction of another settle of this claim (a crash that turns out to be the last one).
+    inside: bool = False
+    #: What the parent postpones instead of the settle when the database is down.
+    if_down: Callable[[], bool] | None = None
     #: Errbacks that run user code inline: after the settle, not inside its transaction.
     afterwards: list[Callable[[], Any]] = field(default_factory=list)
 

@@ -1,22 +1,26 @@
 """The claim cut: around a task's tracer, in the process that runs the body, before anything else of Celery's runs."""
 
 import logging
+import uuid
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
 from billiard.einfo import ExceptionInfo
+from billiard.process import current_process
 from celery import states
+from celery.app.task import Context
 from celery.app.trace import TraceInfo, trace_ok_t
 from celery.contrib.django.task import DjangoTask
-from celery.exceptions import Ignore, Reject
+from celery.exceptions import Ignore, Reject, SoftTimeLimitExceeded, WorkerLostError
 from django.conf import settings
 from django.db import router
+from kombu.utils.imports import symbol_by_name
 
 from jobs import lifecycle, logs
 from jobs.conf import conf
 from jobs.ledger import control, current, settle
-from jobs.ledger.patience import DatabaseDown, patiently
+from jobs.ledger.patience import DatabaseDown, afresh, patiently
 from jobs.lifecycle import Claimed, Refusal
 from jobs.messages import loads
 from jobs.models import Job
@@ -32,7 +36,7 @@ TICKET = "stationmaster"
 class Durable:
     """What makes a task class durable; mixed into every task's class when it is registered."""
 
-    Request = "jobs.ledger.request:LedgerRequest"
+    Request: Any = "jobs.ledger.request:LedgerRequest"
     _traced: Any = None
 
     @property
@@ -56,6 +60,13 @@ class Durable:
         held.replaced = True
         with current.continuing():
             return super().replace(sig)  # type: ignore[misc]
+
+    def receive_durably(self) -> None:
+        """A task with a Request class of its own keeps it, over ours: parent and child need the same token."""
+        own = symbol_by_name(self.Request)
+        ledger = symbol_by_name(Durable.Request)
+        if not issubclass(own, ledger):
+            self.Request = type(own.__name__, (ledger, own), {})
 
     def read_arguments(self) -> None:
         """Give the body what its type hints say (a date where JSON has text)."""
@@ -87,14 +98,56 @@ def _claiming(task: Any, tracer: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def run(task: Any, tracer: Callable[..., Any], job_id: str, request: dict[str, Any]) -> Any:
-    """Claim, trace, and settle what the tracer leaves open. A hint that claims nothing is dropped."""
+    """Claim, trace, settle. Nothing but the end of a pool's process leaves here: a pool of threads would lose a place
+    in its line without a word, a solo worker would end."""
+    ticket = request.pop(TICKET, None) or {"token": uuid.uuid4().hex, "worker_id": current.PROCESS}
     using = router.db_for_write(Job)
-    ticket = request.pop(TICKET, None) or {"token": job_id, "worker_id": ""}
+    try:
+        return _claimed_and_traced(task, tracer, job_id, request, ticket, using)
+    except Reject as error:
+        return _handed_back(error, states.REJECTED)
+    except SystemExit as error:
+        if in_pool_process() or type(error) is not SystemExit:
+            raise
+        held = current.Claim(job_id, ticket["token"], using, limited=True)
+        with current.active(held):
+            lost = WorkerLostError(f"The body ended its process: {error!r}.")
+            settle.crashed(held, lost, Context(request), task.backend)
+        return _handed_back(Ignore("crashed"), states.IGNORED)
+    except Exception as error:
+        logger.exception("Job %s met what nobody expected", job_id)
+        _fail(task, current.Claim(job_id, ticket["token"], using, limited=True), error, request)
+        return _handed_back(Ignore(repr(error)), states.IGNORED)
+
+
+def _fail(task: Any, held: current.Claim, error: Exception, request: dict[str, Any]) -> None:
+    """If the job runs under this token it dies of the error; if even that fails, its lease ends it."""
+    try:
+        with current.active(held):
+            task.backend.mark_as_failure(held.id, error, str(ExceptionInfo().traceback), request=Context(request))
+    except Exception:
+        logger.exception("The death of job %s can't be written", held.id)
+
+
+def in_pool_process() -> bool:
+    """Whether this process is a pool's child, whose end its parent notices."""
+    return bool(getattr(current_process(), "_daemonic", False)) or current_process().name != "MainProcess"
+
+
+def _claimed_and_traced(
+    task: Any, tracer: Callable[..., Any], job_id: str, request: dict[str, Any], ticket: dict[str, str], using: str
+) -> Any:
+    """A hint that claims nothing is dropped."""
+    afresh(using)
     try:
         claimed = patiently(lambda: _claim(task, job_id, request, ticket, using), using)
     except DatabaseDown as error:
         logger.error("Job %s is handed back: %s", job_id, error)
         return _handed_back(Reject(str(error), requeue=True), states.REJECTED)
+    except SoftTimeLimitExceeded as error:
+        # It struck while the claim waited: no body has run.
+        settle.released(current.Claim(job_id, ticket["token"], using))
+        return _handed_back(Reject(repr(error), requeue=True), states.REJECTED)
     if isinstance(claimed, Refusal):
         if claimed is Refusal.EXPIRED:
             control.expire([job_id], using=using)

@@ -33,19 +33,25 @@ class Heartbeat(threading.Thread):
         self.over = threading.Event()
 
     def run(self) -> None:
+        written = False
         while not self.over.is_set():
-            self.beat()
-            self.over.wait(conf().heartbeat)
+            try:
+                written = self.beat()
+            except Exception:
+                logger.exception("The heartbeat stumbled, and goes on")
+            self.over.wait(conf().heartbeat if written else conf().heartbeat / 5)
 
-    def beat(self) -> None:
-        """One heartbeat. A database that is down is no reason to stop."""
+    def beat(self) -> bool:
+        """One heartbeat; whether it could be written. A database that is down is no reason to stop."""
         try:
             workers = Worker.objects.using(self.using)
             if not workers.filter(id=current.PROCESS).update(heartbeat_at=Now(), stopped_at=None):
                 workers.create(id=current.PROCESS, started_at=Now(), heartbeat_at=Now(), **self.row)
             settle.settle_postponed()
+            return True
         except (DatabaseError, InterfaceError) as error:
             logger.warning("The worker's heartbeat can't be written: %s", error)
+            return False
         finally:
             connections[self.using].close()
 

@@ -37,6 +37,7 @@ class Batch:
         held = current.claim()
         if held and current.is_continuing() and not held.settling:
             held.outbox.extend(jobs)
+            held.outbox_tags.update(tags)
         elif jobs:
             posted = lifecycle.enqueue(jobs, tags=tags, by_worker=current.is_continuing())
             self.posted.update({p.posted_id: p.job_id for p in posted})

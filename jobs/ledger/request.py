@@ -1,6 +1,7 @@
 """The parent cut: what the worker's main process settles itself, by the same token as the child that ran the body."""
 
 import uuid
+from functools import partial
 from typing import Any
 
 from billiard.einfo import ExceptionWithTraceback
@@ -59,6 +60,9 @@ class LedgerRequest(Request):
 
     def on_timeout(self, soft: bool, timeout: float) -> None:
         """The hard limit: `mark_as_failure` settles by our token."""
+        # The body may have succeeded, and its child be waiting for the database: a limit that can't be written
+        # gives the job back instead.
+        self.held.if_down = partial(lifecycle.release, self.id, self.held.token, ring=True, using=self.held.using)
         with current.active(self.held):
             super().on_timeout(soft, timeout)
 
@@ -70,11 +74,9 @@ class LedgerRequest(Request):
     def cancel(self, pool: Any, signal: Any = None, emit_retry: bool = True) -> None:
         """A soft shutdown, or a connection that was cut: the job goes back to its queue, the attempt is given back."""
         with current.active(self.held):
-            if self.time_start:
-                settle.settled(
-                    self.held, lambda: lifecycle.release(self.id, self.held.token, ring=True, using=self.held.using)
-                )
             super().cancel(pool, signal, emit_retry=emit_retry)
+            if self.time_start:
+                settle.released(self.held, ring=True)
 
     def _crashed(self, exc: Any) -> bool:
         """Whether the loss is settled here: a task may want it as one of its retries instead."""

@@ -13,7 +13,7 @@ from django.db import connections, transaction
 from jobs import lifecycle
 from jobs.ledger import current
 from jobs.ledger.current import Claim
-from jobs.ledger.patience import DOWN, DatabaseDown, patiently
+from jobs.ledger.patience import DOWN, DatabaseDown, afresh, patiently, undisturbed
 from jobs.lifecycle import Failure
 from jobs.messages import loads
 from jobs.models import Job
@@ -29,7 +29,8 @@ def settled(held: Claim, move: Callable[[], bool], *, and_then: Sequence[Callabl
     """
 
     def once() -> bool:
-        held.afterwards.clear()
+        if not held.inside:
+            held.afterwards.clear()
         if not and_then:
             return move()
         with transaction.atomic(using=held.using):
@@ -44,8 +45,9 @@ def settled(held: Claim, move: Callable[[], bool], *, and_then: Sequence[Callabl
     if not done:
         logger.warning("Job %s was settled by somebody else; what this attempt did is not recorded", held.id)
         return False
-    for errback in held.afterwards:
-        errback()
+    if not held.inside:
+        for errback in held.afterwards:
+            errback()
     return True
 
 
@@ -53,7 +55,13 @@ def _settling(held: Claim, once: Callable[[], bool]) -> bool:
     held.settling = True
     try:
         with current.continuing():
-            return patiently(once, held.using) if held.patient else _try(held, once)
+            if held.inside:
+                return once()
+            if not held.patient:
+                return _try(held, once)
+            with undisturbed():
+                afresh(held.using)
+                return patiently(once, held.using)
     except DatabaseDown as error:
         raise Reject(str(error), requeue=True) from error
     finally:
@@ -71,7 +79,8 @@ def _try(held: Claim, once: Callable[[], bool]) -> bool:
         return once()
     except DOWN as error:
         logger.warning("The end of job %s can't be written yet: %s", held.id, error)
-        postponed.append((held, once))
+        postponed.append((held, held.if_down or once))
+        held.afterwards.clear()
         return True
     finally:
         # The parent forks; no connection may cross that.
@@ -79,20 +88,27 @@ def _try(held: Claim, once: Callable[[], bool]) -> bool:
 
 
 def settle_postponed() -> None:
-    """Write what had to wait; raises what the database says when it still can't."""
+    """Write what had to wait, as far as the database answers; what can't be written at all is logged and let go."""
     while postponed:
-        held, once = postponed[0]
+        held, once = postponed.popleft()
         held.settling = True
-        with current.active(held), current.continuing():
-            once()
-        postponed.popleft()
+        try:
+            with current.active(held), current.continuing():
+                once()
+        except DOWN:
+            postponed.appendleft((held, once))
+            return
+        except Exception:
+            logger.exception("The end of job %s can't be written; its lease ends it", held.id)
+        finally:
+            held.settling = False
 
 
 def deliver_outbox(held: Claim) -> None:
     """Enqueue what the tracer posted for the finished body, in the settle's transaction."""
     for prepare in held.preparations:
         prepare()
-    lifecycle.enqueue(held.outbox, by_worker=True, using=held.using)
+    lifecycle.enqueue(held.outbox, tags=held.outbox_tags, by_worker=True, using=held.using)
 
 
 def free_slot(held: Claim) -> None:
@@ -120,7 +136,16 @@ def leftover(held: Claim, info: Any) -> None:
         ignored(held, info)
     elif state == states.REJECTED and info.retval.requeue:
         # The parent puts the same message back, which stays "redelivered" for code that looks.
-        settled(held, lambda: lifecycle.release(held.id, held.token, using=held.using))
+        released(held)
+
+
+def released(held: Claim, *, ring: bool = False) -> bool:
+    """Back to its queue, the attempt given back (cancelled, if somebody wanted it gone)."""
+    return settled(
+        held,
+        lambda: lifecycle.release(held.id, held.token, ring=ring, using=held.using),
+        and_then=[lambda: tell_cancelled(held)],
+    )
 
 
 def retried(held: Claim, failure: Failure, *, and_then: Sequence[Callable[[], Any]] = ()) -> bool:
@@ -170,8 +195,12 @@ def crashed(held: Claim, exc: Exception, request: Any, backend: Any) -> bool:
     def move() -> bool:
         moved = lifecycle.crash(held.id, held.token, failure_of(exc), using=held.using)
         if moved == State.DEAD:
-            held.settling = False
-            backend.mark_as_failure(held.id, exc, request=request)
+            held.settling = held.settled = False
+            held.inside = True
+            try:
+                backend.mark_as_failure(held.id, exc, request=request)
+            finally:
+                held.inside = False
         return moved is not None
 
     return settled(held, move, and_then=[lambda: tell_cancelled(held)])

@@ -115,6 +115,10 @@ def _known(job: Job, by_worker: bool, using: str) -> str:
         if repost(job, by_worker=by_worker, using=using):
             logger.info("Job %s was posted again and runs again", job.id)
         return job.id
+    if job.unique_key is None:
+        # Its row was pruned between the two statements.
+        _insert_some([job], using)
+        return job.id
     while (twin := live.values_list("id", flat=True).first()) is None:
         # The twin ended between the two statements: this one is first now, or yet another one is.
         if _insert_some([job], using):

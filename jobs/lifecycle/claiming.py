@@ -93,11 +93,17 @@ def _in_a_slot(
     job_id: str, task: str, token: str, worker_id: str, worker: str, lease: float, using: str
 ) -> tuple[Any, ...] | None:
     """Slot and claim in one transaction, serialised by the queue's row."""
-    queue = Job.objects.using(using).filter(id=job_id).values_list("queue", flat=True).first()
-    if queue is None or paused(queue, using):
+    found = Job.objects.using(using).filter(id=job_id).values_list("queue", "state").first()
+    if found is None:
         return None
+    queue, state = found
+    if state == State.RUNNING:
+        # A second hint, or a lost reply: it needs no slot, and must not wait for one's lock.
+        return _take(job_id, task, token, worker_id, worker, lease, using, free="")
     with transaction.atomic(using=using):
         if not take_slot(job_id, queue, using):
+            if paused(queue, using):
+                return None
             hold(job_id, Hold.LIMIT, using)
             _ring_first(queue, using)
             return None

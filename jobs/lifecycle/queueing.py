@@ -71,6 +71,8 @@ def hold_unknown(job_id: str, using: str) -> None:
 def take_slot(job_id: str, queue: str, using: str) -> bool:
     """Take one of the queue's slots, inside the claim's transaction; False: none free, or it is not this job's turn."""
     row = Queue.objects.using(using).select_for_update().filter(name=queue).first()
+    if row is not None and row.paused:
+        return False
     if row is None or row.limit is None:
         return True
     slots = QueueSlot.objects.using(using).filter(queue_id=queue)

@@ -166,7 +166,8 @@ def die(
 def die_waiting(ids: Sequence[str], reason: Reason, failure: Failure, *, using: str) -> list[Job]:
     """queued → dead: nobody will ever run these; the jobs that died."""
     with transaction.atomic(using=using):
-        jobs = list(Job.objects.using(using).select_for_update().filter(id__in=list(ids), state=State.QUEUED))
+        waiting = Job.objects.using(using).select_for_update().filter(id__in=list(ids), state=State.QUEUED)
+        jobs = list(waiting.order_by("id"))
         Job.objects.using(using).filter(id__in=[job.id for job in jobs], state=State.QUEUED).update(
             state=DIE.target, hold=Hold.NONE, finished_at=Now(), **_said(failure)
         )
@@ -206,11 +207,13 @@ def crash(job_id: str, token: str, failure: Failure, *, using: str) -> State | N
 
 
 def release(job_id: str, token: str, *, ring: bool = False, using: str) -> bool:
-    """running → queued, the attempt given back: nothing went wrong with the job."""
+    """running → queued, the attempt given back: nothing went wrong with the job. Cancelled, if it was revoked."""
     with transaction.atomic(using=using):
         job = _take_back(job_id, token, using)
         if job is None:
             return False
+        if job.cancel_requested:
+            return cancel_running(job_id, token, Failure("TaskRevokedError", "revoked"), using=using)
         _write(
             job,
             using,
@@ -218,7 +221,7 @@ def release(job_id: str, token: str, *, ring: bool = False, using: str) -> bool:
             state=RELEASE.target,
             attempt=Greatest(F("attempt") - 1, 0),
             started_at=None,
-            rung_at=Now(),
+            **({"rung_at": Now()} if ring else {}),
         )
         give_slots_back([job_id], using)
         if ring:
@@ -249,10 +252,10 @@ def replace(job_id: str, token: str, *, using: str) -> bool:
     return True
 
 
-def fail_replaced(job_id: str, failure: Failure, *, using: str) -> bool:
-    """A step before the one that carries this id died: dead, still held for that step, and without a letter."""
+def fail_replaced(job_id: str, ended: State, failure: Failure, *, using: str) -> bool:
+    """A step before the one that carries this id ended badly: so does this, still held for that step, no letter."""
     held = Job.objects.using(using).filter(id=job_id, state=State.QUEUED, hold=Hold.REPLACED)
-    return bool(held.update(state=DIE.target, finished_at=Now(), **_said(failure)))
+    return bool(held.update(state=ended, finished_at=Now(), **_said(failure)))
 
 
 def report_progress(job_id: str, token: str, progress: str, *, using: str) -> None:

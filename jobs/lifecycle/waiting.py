@@ -43,7 +43,7 @@ def cancel_waiting(ids: Sequence[str], *, using: str) -> list[Job]:
     """Cancel those that wait; the jobs that were cancelled."""
     with transaction.atomic(using=using):
         waiting = Job.objects.using(using).select_for_update().filter(id__in=list(ids), state__in=WAITING)
-        jobs = list(waiting)
+        jobs = list(waiting.order_by("id"))
         Job.objects.using(using).filter(id__in=[job.id for job in jobs], state__in=WAITING).update(
             state=CANCEL.target, hold=Hold.NONE, finished_at=Now(), cancel_requested=True
         )

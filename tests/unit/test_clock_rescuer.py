@@ -37,7 +37,16 @@ def watching() -> Rescuer:
 
 
 def rescue() -> int:
+    """By one that has been looking for a while at jobs that have run for a while."""
+    Job.objects.filter(state=State.RUNNING).update(started_at=later(-conf().silence - 1))
     return watching().rescue(USING)
+
+
+def test_a_job_that_has_just_begun_is_left_alone() -> None:
+    """Its worker may not have been able to write its first heartbeat yet."""
+    job_id, _ = running()
+    assert watching().rescue(USING) == 0
+    assert row(job_id).state == State.RUNNING
 
 
 def test_the_first_look_rescues_nobody() -> None:
@@ -141,4 +150,5 @@ def test_after_trouble_with_the_database_nobody_is_rescued_for_two_heartbeats() 
     assert row(job_id).state == State.RUNNING
     assert rescuer.calm_from - time.monotonic() == pytest.approx(2 * conf().heartbeat, abs=0.2)
     rescuer.calm_from = 0
+    Job.objects.filter(id=job_id).update(started_at=later(-conf().silence - 1))
     assert rescuer.rescue(USING) == 1

@@ -72,14 +72,14 @@ def test_a_held_id_does_not_expire() -> None:
 
 def test_an_earlier_step_that_dies_ends_the_held_id() -> None:
     job_id = held()
-    assert lifecycle.fail_replaced(job_id, NO, using=USING)
+    assert lifecycle.fail_replaced(job_id, State.DEAD, NO, using=USING)
     assert (row(job_id).state, row(job_id).error) == (State.DEAD, "ValueError")
-    assert not lifecycle.fail_replaced(job_id, NO, using=USING)
+    assert not lifecycle.fail_replaced(job_id, State.DEAD, NO, using=USING)
 
 
 def test_no_other_queued_job_dies_of_an_earlier_step() -> None:
     job_id = queued()
-    assert not lifecycle.fail_replaced(job_id, NO, using=USING)
+    assert not lifecycle.fail_replaced(job_id, State.DEAD, NO, using=USING)
     assert row(job_id).state == State.QUEUED
 
 
