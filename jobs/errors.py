@@ -20,6 +20,10 @@ class UnknownQueue(JobError, QueueNotFound):
             f"Declare it in the setting JOBS_QUEUES, for example JOBS_QUEUES={queue}:4."
         )
 
+    def __str__(self) -> str:
+        """Celery's QueueNotFound is a KeyError, which would show the sentence in quotes."""
+        return str(self.args[0])
+
 
 class UnknownTask(JobError):
     """A task name that no loaded module registers."""

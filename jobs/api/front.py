@@ -41,7 +41,7 @@ def fronted(api: NinjaAPI) -> tuple[list[URLPattern], str, str]:
 def _behind_the_front(view: View) -> View:
     @functools.wraps(view)
     def answer(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        if size_refused := _too_large(request):
+        if size_refused := _without_length(request) or _too_large(request):
             return size_refused
         if "\0" in request.path or "%00" in request.META.get("QUERY_STRING", ""):
             return problem(404, "No name or id has a NUL character.")
@@ -54,6 +54,13 @@ def _behind_the_front(view: View) -> View:
         return response
 
     return answer
+
+
+def _without_length(request: HttpRequest) -> HttpResponse | None:
+    """Django reads a body without a length as empty: a job without its arguments would be accepted."""
+    if request.META.get("HTTP_TRANSFER_ENCODING") and not request.META.get("CONTENT_LENGTH"):
+        return problem(411, "Send the body's length (Content-Length); chunked bodies are not taken.")
+    return None
 
 
 def _too_large(request: HttpRequest) -> HttpResponse | None:

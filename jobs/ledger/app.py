@@ -36,6 +36,10 @@ class LedgerCelery(Celery):
         set_django_up()
         return instantiate(self.control_cls, app=self)
 
+    def _get_backend(self) -> Any:
+        set_django_up()
+        return super()._get_backend()
+
     def send_task(self, name: str, *args: Any, **kwargs: Any) -> Any:
         """Enqueue; with a unique key that a live job has, the result is that job's."""
         with self.amqp.collecting() as batch:

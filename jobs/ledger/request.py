@@ -2,11 +2,14 @@
 
 import uuid
 from functools import partial
+from signal import SIGTERM
 from typing import Any
 
+from billiard.common import TERM_SIGNAME
 from billiard.einfo import ExceptionWithTraceback
 from celery.app.task import Context
 from celery.exceptions import WorkerLostError
+from celery.platforms import signals
 from celery.worker import state
 from celery.worker.request import Request
 from django.db import router
@@ -67,7 +70,12 @@ class LedgerRequest(Request):
             super().on_timeout(soft, timeout)
 
     def terminate(self, pool: Any, signal: Any = None) -> None:
-        """Somebody wants the running job gone: `mark_as_revoked` settles by our token."""
+        """Somebody wants the running job gone: `mark_as_revoked` settles by our token.
+
+        Who asks says SIGTERM; where REMAP_SIGTERM is set a child ignores that, and the worker's own signal ends it.
+        """
+        if signal is not None and signals.signum(signal) == SIGTERM:
+            signal = TERM_SIGNAME
         with current.active(self.held):
             super().terminate(pool, signal)
 

@@ -1,5 +1,6 @@
 """A job is taken back: from AsyncResult, from the app's control, waiting or running."""
 
+import sys
 from typing import Any
 
 import pytest
@@ -64,6 +65,20 @@ def test_a_running_job_stops_when_terminated(running: Station, revoke: Any) -> N
     assert running.call(calls.status, id) == "REVOKED"
     assert f"end {word}" not in running.journal()
     running.wait_state(running.post(note, "the worker lives"), "succeeded")
+
+
+def test_a_running_job_stops_where_containers_stop_softly(running: Station) -> None:
+    """With REMAP_SIGTERM, as compose sets it, a child ignores SIGTERM: it is ended by the worker's own signal."""
+    options = ["worker", "-Q", "payments", "-c", "1", "-n", "soft@%h"]
+    command = [sys.executable, "-m", "celery", "-A", "config", *options]
+    running.start("worker-soft", command, env={"REMAP_SIGTERM": "SIGQUIT"})
+    id = running.post(slow, 5, "softly", queue="payments")
+    running.wait(lambda: "start softly" in running.journal())
+    running.call(calls.control_revoke, id, terminate=True)
+    running.wait_state(id, "cancelled")
+    after = running.post(slow, 6, "after it", queue="payments")
+    running.wait_state(after, "succeeded")
+    assert "end softly" not in running.journal()
 
 
 def test_a_running_job_runs_on_without_terminate(running: Station) -> None:

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from django.test import Client
 from django.utils import timezone
 
 from jobs.messages import arguments
@@ -132,6 +133,11 @@ def test_a_time_with_a_zone_is_kept_exactly(api):
 def test_arguments_over_64_kib_are_refused_with_advice(api):
     problem = refused(api.post("/tasks/email", {"to": "a@b.c", "subject": "s", "body": "x" * 70_000}), 422)
     assert "pass its key" in problem["detail"]
+
+
+def test_a_body_without_a_length_is_refused_not_read_as_empty(api):
+    environ = {"HTTP_TRANSFER_ENCODING": "chunked", "HTTP_AUTHORIZATION": api.headers["Authorization"]}
+    refused(Client().generic("POST", ADD, b"", content_type="application/json", **environ), 411)
 
 
 def test_a_body_over_its_limit_is_too_large(api):
