@@ -15,7 +15,7 @@ export DEBUG
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help run check test unit acceptance lint format migrations env env-dev browser clean
+.PHONY: help run check test bench unit acceptance lint format migrations env env-dev browser clean
 
 help: ## List these words
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -27,6 +27,10 @@ check: lint unit ## The quick part: lint, types, import rules, migrations, unit 
 
 test: lint browser ## Every test, with real servers and a real browser
 	$(BIN)/python -m pytest tests -n $(TEST_PROCESSES) --dist loadfile $(PYTEST)
+	TEST_DATABASE=postgres $(BIN)/python -m pytest tests/unit -n $(TEST_PROCESSES) --dist loadfile $(PYTEST)
+
+bench: env-dev ## Drain 2,000 jobs beside plain Celery, and print the ratios
+	$(BIN)/python -m bench.smoke
 
 unit: env-dev ## The unit tests
 	$(BIN)/python -m pytest tests/unit -n $(TEST_PROCESSES) $(PYTEST)
