@@ -59,6 +59,8 @@ class Conf:
     max_crashes: int = 3
     #: Rows moved by one statement of the clock.
     batch: int = 500
+    #: A chord's header that is drawn from a generator is posted in parts, this often (seconds).
+    slow_draw: float = 0.25
     #: Bytes of JSON: warn above the first, refuse above the second (through `.delay()`).
     arguments_warn: int = 64 * 1024
     arguments_max: int = 1024 * 1024

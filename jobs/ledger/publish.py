@@ -1,6 +1,7 @@
 """The publish cut: whatever Celery would send becomes a row. Every way in ends at `AMQP.send_task_message`."""
 
 import logging
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -13,6 +14,7 @@ from celery.app.routes import Router
 from celery.exceptions import QueueNotFound
 
 from jobs import lifecycle
+from jobs.conf import conf
 from jobs.errors import UnknownQueue
 from jobs.ledger import current
 from jobs.ledger.drafts import draft
@@ -30,8 +32,24 @@ class Batch:
     tags: dict[str, Any] = field(default_factory=dict)
     #: Posted id → the id of the job (another one for a unique key that a live job has).
     posted: dict[str, str] = field(default_factory=dict)
+    #: When this batch last delivered, or began (monotonic seconds).
+    delivered: float = field(default_factory=time.monotonic)
+
+    def add(self, job: Job, tags: tuple[str, ...]) -> None:
+        """One more. What is drawn from a generator does not wait for what may take long to draw."""
+        self.jobs.append(job)
+        if tags:
+            self.tags[job.id] = tags
+        if job.group_id in being_drawn and (self.first or time.monotonic() - self.delivered > conf().slow_draw):
+            self.deliver()
+
+    @property
+    def first(self) -> bool:
+        """Nothing was delivered yet."""
+        return not self.posted
 
     def deliver(self) -> None:
+        self.delivered = time.monotonic()
         jobs, self.jobs = self.jobs, []
         tags, self.tags = self.tags, {}
         held = current.claim()
@@ -43,12 +61,18 @@ class Batch:
             self.posted.update({p.posted_id: p.job_id for p in posted})
 
 
+#: Ids of the groups whose members are being drawn from a generator.
+being_drawn: set[str] = set()
+
 _batch: ContextVar[Batch | None] = ContextVar("batch", default=None)
 
 
 @contextmanager
 def collecting() -> Iterator[Batch]:
-    """Every job posted inside becomes part of one INSERT and one ring, all or none, at the outermost exit."""
+    """Every job posted inside becomes part of one INSERT and one ring, all or none, at the outermost exit.
+
+    But for the header of a chord that is drawn from a generator: its first members run while the last are drawn.
+    """
     if open_batch := _batch.get():
         yield open_batch
         return
@@ -106,9 +130,7 @@ class LedgerAMQP(AMQP):
             held.retry = job
             return
         with collecting() as batch:
-            batch.jobs.append(job)
-            if tags:
-                batch.tags[job.id] = tuple(str(tag) for tag in tags)
+            batch.add(job, tuple(str(tag) for tag in tags or ()))
         if message[3]:
             self._tell_sent(message[3], job.queue, producer, options)
         signals.after_task_publish.send(

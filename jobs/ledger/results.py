@@ -15,6 +15,7 @@ from celery.canvas import maybe_signature
 from celery.exceptions import ChordError, TaskRevokedError, WorkerLostError
 from celery.exceptions import TimeoutError as CeleryTimeoutError
 from celery.result import GroupResult, ResultSet, allow_join_result
+from celery.utils.functional import _regen
 from django.db import router, transaction
 from django_celery_results.backends import DatabaseBackend
 from django_celery_results.models import TaskResult
@@ -375,6 +376,11 @@ class LedgerBackend(DatabaseBackend):
     # --- Chords -----------------------------------------------------------------------------------
 
     def apply_chord(self, header_result_args: Any, body: Any, **kwargs: Any) -> None:
+        if isinstance(header_result_args, tuple) and isinstance(header_result_args[1], _regen):
+            # A generator: to list its members now would draw them all before the first one is posted.
+            current.in_settle(partial(chords.create_open, header_result_args[0], self.using))
+            publish.being_drawn.add(header_result_args[0])
+            return
         header = header_result_args
         if not isinstance(header, GroupResult):
             header = self.app.GroupResult(*header_result_args)
@@ -383,6 +389,7 @@ class LedgerBackend(DatabaseBackend):
         current.in_settle(partial(chords.create, header.id, json.dumps(members), size, self.using))
 
     def set_chord_size(self, group_id: str, chord_size: int) -> None:
+        publish.being_drawn.discard(group_id)
         current.in_settle(partial(chords.resize, group_id, chord_size, self.using))
 
     def add_to_chord(self, chord_id: str, result: Any) -> None:
@@ -394,9 +401,9 @@ class LedgerBackend(DatabaseBackend):
         if not request.group or not request.id:
             return
         with transaction.atomic(using=self.using), current.continuing():
-            counter = chords.count_down(request.group, self.using)
+            counter = chords.count_down(request.group, request.group_index, request.id, self.using)
             if counter is not None:
-                self._call_body(counter.group_result(app=self.app), maybe_signature(request.chord, app=self.app))
+                self._call_body(chords.header_of(counter, self.app), maybe_signature(request.chord, app=self.app))
 
     def _call_body(self, header: Any, body: Any) -> None:
         """Enqueue the body with the header's results; or fail it, keeping the count for a member that is requeued."""

@@ -7,11 +7,14 @@ from typing import Any
 
 from celery import states
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, Q
 from django_celery_results.models import ChordCounter, TaskResult
 
 from jobs.messages import loads
 from jobs.models import Job
+
+#: The size of a header that is still being drawn.
+UNKNOWN = 1_000_000_000
 
 
 def create(group_id: str, members_json: str, size: int, using: str) -> None:
@@ -21,26 +24,47 @@ def create(group_id: str, members_json: str, size: int, using: str) -> None:
     )
 
 
+def create_open(group_id: str, using: str) -> None:
+    """The counter of a chord whose header is still being drawn from a generator: its members tell themselves as they
+    end, in a JSON object by their index; their number is told by `resize`."""
+    create(group_id, "{}", UNKNOWN, using)
+
+
 def resize(group_id: str, size: int, using: str) -> None:
-    """A header whose size is known only after its members were posted (a member chain that ends in a group)."""
-    ChordCounter.objects.using(using).filter(group_id=group_id).update(count=size)
+    """A header whose size is known only while or after its members are posted."""
+    counters = ChordCounter.objects.using(using).filter(group_id=group_id)
+    if not counters.filter(count__gt=UNKNOWN // 2).update(count=F("count") - (UNKNOWN - size)):
+        counters.update(count=size)
 
 
 def join(group_id: str, member_json: str, using: str) -> None:
     """One more member, of which the caller's own transaction or job makes a row."""
     with transaction.atomic(using=using):
         for counter in ChordCounter.objects.using(using).select_for_update().filter(group_id=group_id):
-            counter.sub_tasks = json.dumps([*json.loads(counter.sub_tasks), json.loads(member_json)])
+            if not counter.sub_tasks.startswith("{"):
+                counter.sub_tasks = json.dumps([*json.loads(counter.sub_tasks), json.loads(member_json)])
             counter.count += 1
             counter.save(update_fields=["sub_tasks", "count"], using=using)
 
 
-def count_down(group_id: str, using: str) -> ChordCounter | None:
+def count_down(group_id: str, index: int | None, task_id: str, using: str) -> ChordCounter | None:
     """One member has ended. The counter if that was the last one; its row stays locked until the commit."""
-    counters = ChordCounter.objects.using(using)
-    if not counters.filter(group_id=group_id, count__gt=0).update(count=F("count") - 1):
+    counters = ChordCounter.objects.using(using).filter(group_id=group_id)
+    if not counters.filter(count__gt=0).update(count=F("count") - 1):
         return None
-    return counters.filter(group_id=group_id, count=0).first()
+    counter = counters.filter(Q(count=0) | Q(sub_tasks__startswith="{")).first()
+    if counter and counter.sub_tasks.startswith("{"):
+        counter.sub_tasks = json.dumps({**json.loads(counter.sub_tasks), str(index): task_id})
+        counter.save(update_fields=["sub_tasks"], using=using)
+    return counter if counter and counter.count == 0 else None
+
+
+def header_of(counter: ChordCounter, app: Any) -> Any:
+    """The members' results, in their order."""
+    if not counter.sub_tasks.startswith("{"):
+        return counter.group_result(app=app)
+    ended = sorted(json.loads(counter.sub_tasks).items(), key=lambda member: int(member[0]))
+    return app.GroupResult(counter.group_id, [app.AsyncResult(task_id) for _, task_id in ended])
 
 
 def close(group_id: str, using: str) -> None:

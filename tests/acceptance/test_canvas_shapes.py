@@ -1,8 +1,13 @@
 """The rest of Celery's canvas: starmap, ignored results, links, errbacks, replacing by a chain or a group."""
 
+import time
+from collections.abc import Iterator
+from typing import Any
+
 import pytest
 from celery import chain, chord, group
 
+from jobs.models import Job
 from tests.plain_tasks import add, fail, note, on_error, on_error_id, quiet, replaced_by_chain, replaced_by_group, total
 from tests.support.station import Station
 
@@ -102,3 +107,24 @@ def test_every_step_of_a_chain_runs_once_and_in_order(running: Station) -> None:
         "ordered two",
         "ordered three",
     ]
+
+
+def chord_drawn_slowly() -> tuple[str, int]:
+    """(the body's id, how many members had ended before the last one was drawn)."""
+    before = Job.objects.filter(task=add.name, state="succeeded").count()
+    ended: list[int] = []
+
+    def members() -> Iterator[Any]:
+        for i in range(4):
+            time.sleep(0.8)
+            ended.append(Job.objects.filter(task=add.name, state="succeeded").count() - before)
+            yield add.s(i, 1)
+
+    body = chord(members(), total.s()).apply_async()
+    return body.id, ended[-1]
+
+
+def test_a_header_drawn_from_a_slow_generator_begins_before_it_is_complete(running: Station) -> None:
+    body, ended = running.call(chord_drawn_slowly)
+    assert running.get(body) == 1 + 2 + 3 + 4
+    assert ended > 0
