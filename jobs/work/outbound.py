@@ -16,8 +16,6 @@ from jobs.work.addresses import GuardedTransport
 
 MAX_REDIRECTS = 5
 MAX_BYTES = 10 * 1024 * 1024
-#: Client errors that the same request may not meet again: too slow, too early, too many.
-PASSING = (408, 425, 429)
 
 
 class UrlRefused(TaskFailure):
@@ -42,12 +40,13 @@ class BodyTooLarge(TaskFailure):
         return f"{self.url} answers more than {self.limit:,} bytes."
 
 
-class RequestRefused(TaskFailure):
-    """A client error (4xx) that the same request would meet again."""
+class RequestRefused(httpx.HTTPError):
+    """A client error (4xx), with what the server said. Worth another try, as every error of HTTP is."""
 
     def __init__(self, url: str, status: int, said: str = "") -> None:
+        super().__init__(url)
+        self.args = (url, status, said)
         self.url, self.status, self.said = url, status, said
-        super().__init__(url, status, said)
 
     def __str__(self) -> str:
         return f"{self.url} refuses the request: {self.status} {self.said}".rstrip()
@@ -89,8 +88,8 @@ def get(url: str, *, timeout: float, limit: int = MAX_BYTES) -> Answer:
 
 
 def accepted(response: httpx.Response) -> httpx.Response:
-    """The response, if it is a success; RequestRefused for a lasting 4xx, httpx.HTTPStatusError for what may pass."""
-    if 400 <= response.status_code < 500 and response.status_code not in PASSING:
+    """The response, if it is a success; RequestRefused for a 4xx, httpx.HTTPStatusError for another status."""
+    if response.is_client_error:
         raise RequestRefused(str(response.request.url), response.status_code, response.text[:200])
     return response.raise_for_status()
 

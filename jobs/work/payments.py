@@ -55,8 +55,8 @@ class AlreadyCharged(TaskFailure):
         return f"Order {self.order_id} was already charged {self.charged}; it can't be charged {self.asked}."
 
 
-class Declined(TaskFailure):
-    """The gateway says that it did not take the money."""
+class Declined(Exception):
+    """The gateway says that it did not take the money; the next attempt asks whether it stays with that."""
 
     def __init__(self, url: str, status: str) -> None:
         self.url, self.status = url, status
@@ -132,14 +132,11 @@ def _known(gateway: httpx.Client, key: str) -> dict[str, Any] | None:
 def _charged(gateway: httpx.Client, row: Charge, asked: Decimal) -> dict[str, Any]:
     posted = {"order_id": row.order_id, "amount": f"{asked:f}"}
     response = gateway.post("/charges", json=posted, headers={"Idempotency-Key": row.key})
-    if response.status_code == httpx.codes.CONFLICT:
-        # The key is in use: the next attempt asks what for.
-        response.raise_for_status()
     return _answer(response)
 
 
 def _answer(response: httpx.Response) -> dict[str, Any]:
-    """The charge in the gateway's answer; Declined for good, OutcomeUnknown so that the next attempt asks again."""
+    """The charge in the gateway's answer; Declined and OutcomeUnknown make the next attempt ask again."""
     answer = outbound.accepted(response).json()
     if not isinstance(answer, dict) or answer.get("status") in UNFINISHED:
         raise OutcomeUnknown(str(response.request.url))

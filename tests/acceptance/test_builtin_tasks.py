@@ -137,12 +137,13 @@ def test_an_email_whose_answer_was_lost_is_delivered_once(running: Station) -> N
 
 
 @pytest.mark.databases("sqlite")
-def test_an_email_is_given_up_after_three_retries(running: Station) -> None:
-    running.call(faults.switch_on, "mail", "500")
+@pytest.mark.parametrize("status", ["500", "400"])
+def test_an_email_is_given_up_after_three_retries(running: Station, status: str) -> None:
+    running.call(faults.switch_on, "mail", status)
     id = post(running, "send_email", "ann@example.com", "Never", "Text")
     dead = running.wait_state(id, "dead", timeout=90)
     assert (dead["attempt"], dead["max_attempts"]) == (4, 4)
-    assert "500" in dead["message"]
+    assert status in dead["message"]
     assert running.letters(id)[0]["reason"] == "exhausted"
 
 
@@ -253,6 +254,14 @@ def test_a_payment_of_nothing_or_less_is_accepted_and_fails_in_the_task(running:
     assert (dead["attempt"], dead["error"]) == (1, "AmountRefused")
     assert running.letters(id)[0]["reason"] == "not_retryable"
     assert running.call(charges, f"N{amount}") == []
+
+
+def test_a_payment_that_the_gateway_refuses_is_tried_again(running: Station) -> None:
+    running.call(faults.switch_on, "payments", "400", 1)
+    id = post(running, "process_payment", "R-1", 5)
+    done = running.wait_state(id, "succeeded", timeout=60)
+    assert (done["attempt"], done["retries"]) == (2, 1)
+    assert running.call(charges, "R-1") == [{"key": "payment:R-1", "amount": "5", "deliveries": 1}]
 
 
 def test_a_payment_whose_answer_was_lost_is_charged_once(running: Station) -> None:

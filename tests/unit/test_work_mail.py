@@ -69,14 +69,14 @@ def test_a_mail_without_a_recipient_is_refused() -> None:
         mail.send(" ", "Hello", "Text")
 
 
-@pytest.mark.parametrize("status", [500, 503, 429])
-def test_an_api_that_is_busy_or_broken_is_worth_another_try(api: Outside, status: int) -> None:
+@pytest.mark.parametrize("status", [400, 401, 422, 429, 500, 503])
+def test_an_api_that_answers_an_error_is_worth_another_try(api: Outside, status: int) -> None:
     api.answer = lambda request: Reply(status=status)
     with pytest.raises(mail.PASSING_ERRORS):
         mail.send("ann@example.com", "Hello", "Text")
 
 
-def test_an_api_that_refuses_the_mail_is_not_asked_again(api: Outside) -> None:
+def test_what_an_api_says_when_it_refuses_the_mail_is_told(api: Outside) -> None:
     api.answer = lambda request: Reply(b"no such domain", status=422)
     with pytest.raises(outbound.RequestRefused, match="no such domain"):
         mail.send("ann@example.com", "Hello", "Text")
