@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from jobs import lifecycle
+from jobs.lifecycle import Failure
 from jobs.models import Job
 
 
@@ -32,7 +33,8 @@ class Claim:
     preparations: list[Callable[[], Any]] = field(default_factory=list)
     #: The message of `Task.retry`: the RETRY move, not a publish.
     retry: Job | None = None
-    retry_asked: bool = False
+    #: Why the body asked to run again, as it was raised; None if it did not ask.
+    retry_why: Failure | None = None
     replaced: bool = False
     #: A state that the body stored for its own id (`update_state`).
     stored: str | None = None

@@ -1,6 +1,7 @@
 """The claim cut: around a task's tracer, in the process that runs the body, before anything else of Celery's runs."""
 
 import logging
+import sys
 import uuid
 from collections.abc import Callable
 from functools import wraps
@@ -12,7 +13,7 @@ from celery import states
 from celery.app.task import Context
 from celery.app.trace import TraceInfo, trace_ok_t
 from celery.contrib.django.task import DjangoTask
-from celery.exceptions import Ignore, Reject, SoftTimeLimitExceeded, WorkerLostError
+from celery.exceptions import Ignore, Reject, Retry, SoftTimeLimitExceeded, WorkerLostError
 from django.conf import settings
 from django.db import router
 from kombu.utils.imports import symbol_by_name
@@ -47,10 +48,10 @@ class Durable:
     def __trace__(self, tracer: Callable[..., Any] | None) -> None:
         self._traced = tracer and _claiming(self, tracer)
 
-    def retry(self, *args: Any, **kwargs: Any) -> Any:
+    def retry(self, args: Any = None, kwargs: Any = None, exc: Any = None, *more: Any, **options: Any) -> Any:
         if held := current.claim():
-            held.retry_asked = True
-        return super().retry(*args, **kwargs)  # type: ignore[misc]
+            held.retry_why = settle.failure_of(exc or sys.exc_info()[1] or Retry("asked to run again"))
+        return super().retry(args, kwargs, exc, *more, **options)  # type: ignore[misc]
 
     def replace(self, sig: Any) -> Any:
         """The id of this job goes to a later step; what is posted here joins the settle."""

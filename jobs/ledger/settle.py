@@ -3,6 +3,7 @@
 import logging
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from celery import current_app, states
@@ -117,7 +118,7 @@ def free_slot(held: Claim) -> None:
 
 def reason_of(held: Claim, exc: BaseException) -> Reason:
     """Why a body's error is for good: it had asked for retries and they are used up, or it never asked."""
-    return Reason.EXHAUSTED if held.retry_asked else Reason.NOT_RETRYABLE
+    return Reason.EXHAUSTED if held.retry_why else Reason.NOT_RETRYABLE
 
 
 def failure_of(exc: Any, traceback: Any = None) -> Failure:
@@ -151,9 +152,11 @@ def released(held: Claim, *, ring: bool = False) -> bool:
 def retried(held: Claim, failure: Failure, *, and_then: Sequence[Callable[[], Any]] = ()) -> bool:
     again = held.retry
     assert again is not None, "a retry has a message"
+    # What Celery passes on can be pickled: perhaps only a base class of what was raised.
+    why = failure if held.retry_why is None else replace(held.retry_why, traceback=failure.traceback)
     return settled(
         held,
-        lambda: lifecycle.retry(held.id, held.token, again, failure, using=held.using),
+        lambda: lifecycle.retry(held.id, held.token, again, why, using=held.using),
         and_then=[*and_then, lambda: tell_cancelled(held)],
     )
 

@@ -138,6 +138,15 @@ def mendable(self: Task, word: str, value: float = 0, countdown: float = 0.1) ->
     return value
 
 
+@shared_task(bind=True, max_retries=1)
+def vague(self: Task, word: str) -> None:
+    """Fails, and asks for a retry without saying why."""
+    try:
+        raise ConnectionError(f"{word} is broken")
+    except ConnectionError:
+        raise self.retry(countdown=0.1) from None
+
+
 @shared_task
 def breakable(word: str, value: float = 0) -> float:
     """Fails until the journal says that `word` was mended, and asks for no retry."""

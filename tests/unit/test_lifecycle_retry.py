@@ -1,5 +1,7 @@
 """Retry: a job that asked for it waits in the table with the message it asked with."""
 
+from typing import Any
+
 import pytest
 from django.db import transaction
 from django_celery_results.models import TaskResult
@@ -8,8 +10,11 @@ from jobs import lifecycle
 from jobs.messages import arguments, with_arguments
 from jobs.models import Attempt
 from jobs.states import Outcome, State
-from tests.plain_tasks import flaky, quiet_flaky, wobbly
+from jobs.tasks.send_email import send_email
+from jobs.tasks.sync_data import sync_data
+from tests.plain_tasks import flaky, quiet_flaky, vague, wobbly
 from tests.support.moves import NO, USING, again, deliver, later, queued, row, rung, running, take
+from tests.support.outside import Reply, outside
 from tests.support.valkey import ValkeyServer
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -54,6 +59,34 @@ def test_a_retry_keeps_what_went_wrong() -> None:
     assert attempt.traceback == NO.traceback
     assert attempt.ended_at >= attempt.started_at
     assert (row(job_id).error, row(job_id).message) == ("ValueError", "no")
+
+
+@pytest.mark.parametrize(
+    ("task", "args", "queue"),
+    [(send_email, ("ann@example.com", "Hello", "Text"), "emails"), (sync_data, ("{url}",), "default")],
+    ids=["retry", "autoretry"],
+)
+def test_a_retry_names_the_error_that_was_raised_also_if_it_cannot_be_pickled(
+    task: Any, args: tuple[str, ...], queue: str, settings: Any
+) -> None:
+    with outside() as server:
+        server.answer = lambda request: Reply(status=500)
+        settings.MAIL_API_URL, settings.EMAIL_BACKEND = server.url(), "jobs.work.mail.ApiMailBackend"
+        settings.OUTBOUND_ALLOWED_HOSTS = ["127.0.0.1"]
+        job_id = queued(*(arg.format(url=server.url()) for arg in args), task=task)
+        deliver(task, job_id, queue)
+    attempt = Attempt.objects.get(job_id=job_id)
+    assert (attempt.outcome, attempt.error) == (Outcome.RETRIED, "HTTPStatusError")
+    assert "500 Internal Server Error" in attempt.message
+    assert "HTTPStatusError" in attempt.traceback
+
+
+def test_a_retry_that_names_no_error_tells_the_one_it_met(bell: ValkeyServer) -> None:
+    met, none = queued("met", task=vague), queued("none", task=quiet_flaky)
+    deliver(vague, met)
+    deliver(quiet_flaky, none)
+    told = {attempt.job_id: (attempt.error, attempt.message) for attempt in Attempt.objects.all()}
+    assert told == {met: ("ConnectionError", "met is broken"), none: ("Retry", "asked to run again")}
 
 
 def test_a_retry_that_is_rolled_back_rings_nobody(bell: ValkeyServer) -> None:
