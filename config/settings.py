@@ -10,7 +10,8 @@ from django.core.exceptions import ImproperlyConfigured
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
-environ.Env.read_env(BASE_DIR / ".env")
+if (BASE_DIR / ".env").exists():
+    environ.Env.read_env(BASE_DIR / ".env")
 
 # --- Where the machine lives -------------------------------------------------------------------
 
@@ -47,10 +48,28 @@ def _secret_key() -> str:
 
 
 SECRET_KEY = _secret_key()
-ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"] if DEBUG else [])
-CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 HOST = env("HOST", default="127.0.0.1")
 PORT = env.int("PORT", default=DEVELOPMENT.get("port", 8000))
+HOST_IS_WILDCARD = HOST in ("", "0.0.0.0", "::")  # noqa: S104  (compared, not bound)
+
+
+def _own_host() -> str:
+    """Where this machine reaches its own web, as a URL has it."""
+    if HOST_IS_WILDCARD:
+        return "127.0.0.1"
+    return f"[{HOST}]" if ":" in HOST else str(HOST)
+
+
+def _local_names() -> list[str]:
+    """The names of a development station: bound to every address, it is called by names that nobody knows here."""
+    return ["*"] if HOST_IS_WILDCARD else ["localhost", "127.0.0.1", "[::1]"]
+
+
+OWN_HOST = _own_host()
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=_local_names() if DEBUG else [])
+if DEBUG:
+    ALLOWED_HOSTS.append(OWN_HOST)  # the tasks call the sandbox
+CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 
 # --- Django ------------------------------------------------------------------------------------
 
@@ -224,7 +243,7 @@ JOBS = {
 
 # --- What the built-in tasks talk to -----------------------------------------------------------
 
-SANDBOX_URL = f"http://127.0.0.1:{PORT}/sandbox"
+SANDBOX_URL = f"http://{OWN_HOST}:{PORT}/sandbox"
 
 
 def _outside(name: str, sandbox_path: str) -> str:
@@ -235,9 +254,11 @@ def _outside(name: str, sandbox_path: str) -> str:
 MAIL_API_URL = "" if env("EMAIL_URL", default="") else _outside("MAIL_API_URL", "mail")
 PAYMENT_API_URL = _outside("PAYMENT_API_URL", "payments")
 CRM_URL = _outside("CRM_URL", "crm/contacts")
-HEALTH_CHECK_URLS = env.list("HEALTH_CHECK_URLS", default=[f"http://127.0.0.1:{PORT}/healthz"] if DEBUG else [])
+HEALTH_CHECK_URLS = env.list("HEALTH_CHECK_URLS", default=[f"http://{OWN_HOST}:{PORT}/healthz"] if DEBUG else [])
 REPORT_RECIPIENT = env("REPORT_RECIPIENT", default="reports@example.com" if DEBUG else "")
-OUTBOUND_ALLOWED_HOSTS = env.list("OUTBOUND_ALLOWED_HOSTS", default=["127.0.0.1"] if DEBUG else [])
+OUTBOUND_ALLOWED_HOSTS = env.list("OUTBOUND_ALLOWED_HOSTS", default=[])
+if DEBUG:
+    OUTBOUND_ALLOWED_HOSTS.append(OWN_HOST)  # the sandbox
 DEFAULT_FROM_EMAIL = env("DEFAULT_FROM_EMAIL", default="stationmaster@localhost")
 if EMAIL_URL := env("EMAIL_URL", default=""):
     vars().update(env.email_url("EMAIL_URL"))

@@ -10,12 +10,12 @@ from jobs.supervisor.first_run import Keys
 
 def url() -> str:
     """Where the console is, as a browser on this machine reaches it."""
-    return f"http://{_here()}:{settings.PORT}/"
+    return f"http://{settings.OWN_HOST}:{settings.PORT}/"
 
 
 def web_answers() -> bool:
     """Whether the web gives any answer at all."""
-    connection = http.client.HTTPConnection(_here().strip("[]"), settings.PORT, timeout=5)
+    connection = http.client.HTTPConnection(settings.OWN_HOST.strip("[]"), settings.PORT, timeout=5)
     with suppress(OSError, http.client.HTTPException):
         connection.request("GET", "/healthz")
         return connection.getresponse().status > 0
@@ -47,9 +47,3 @@ def _example(keys: Keys) -> list[str]:
         f"       -H 'Content-Type: application/json' -d '{body}'",
         *hint,
     ]
-
-
-def _here() -> str:
-    if settings.HOST in ("0.0.0.0", "::", ""):  # noqa: S104  (compared, not bound)
-        return "127.0.0.1"
-    return f"[{settings.HOST}]" if ":" in settings.HOST else str(settings.HOST)
