@@ -12,7 +12,7 @@ from django.utils.safestring import SafeString
 
 from dlq import lifecycle
 from dlq.models import DeadLetter
-from jobs.console.acting import ReadOnlyAdmin, ReasonForm, answered, many, who
+from jobs.console.acting import ReadOnlyAdmin, ReasonForm, answered, many, who, why
 from jobs.console.arguments import ChangingAdmin, pretty, shown_arguments, shown_text
 from jobs.console.drawing import NONE, badge, both, moment, verbatim
 from jobs.console.filters import QueueFilter, StaticFilter, TaskFilter
@@ -95,7 +95,7 @@ class DeadLetterAdmin(ChangingAdmin, ReadOnlyAdmin):
     @admin.action(description="Requeue selected dead letters", permissions=["operate"])
     def requeue(self, request: HttpRequest, queryset: QuerySet[DeadLetter]) -> None:
         ids = self.selected(request, queryset)
-        done = lifecycle.requeue([int(pk) for pk in ids], by=who(request))
+        done = lifecycle.requeue([int(pk) for pk in ids], by=who(request), reason=why(request))
         self.message_user(request, _said("Requeued", len(done), len(ids)), "success" if done else "warning")
 
     @admin.action(description="Discard selected dead letters", permissions=["operate"])

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from django import forms
 from django.contrib import messages
 from django.contrib.admin import ModelAdmin, ShowFacets
-from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME, ActionForm
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -23,6 +23,14 @@ else:  # Django's class takes no type at run time
 
 #: What one press may act on; the confirmation page carries each id in a field (Django reads 1,000 fields).
 MOST = 500
+
+
+class WhyForm(ActionForm):
+    """Beside the choice of an action: why, written into the activity."""
+
+    reason = forms.CharField(
+        label="Why", max_length=500, required=False, widget=forms.TextInput(attrs={"placeholder": "optional"})
+    )
 
 
 class ReadOnlyAdmin(AnyAdmin):
@@ -85,7 +93,9 @@ class ActingAdmin(AnyAdmin):
     ) -> HttpResponse:
         obj = self.get_object(request, object_id)
         buttons = self.buttons_for(request, obj) if obj else []
-        return super().change_view(request, object_id, form_url, {"buttons": buttons, **(extra_context or {})})
+        why = self.action_form(auto_id=False)["reason"] if issubclass(self.action_form, WhyForm) else None
+        context = {"buttons": buttons, "why": why, **(extra_context or {})}
+        return super().change_view(request, object_id, form_url, context)
 
     def buttons_for(self, request: HttpRequest, obj: Any) -> list[tuple[str, str]]:
         """(action, words) of the buttons on this row's page, of those this person may press."""
@@ -130,8 +140,13 @@ class ReasonForm(forms.Form):
 
 
 def answered(request: HttpRequest, form: type[forms.Form]) -> forms.Form:
-    """The form as the confirmation page sent it; empty and invalid when that page was not shown yet."""
-    return form(request.POST if "answered" in request.POST else None)
+    """The form as the confirmation page sent it; invalid, with what is known, when that page was not shown yet."""
+    return form(request.POST if "answered" in request.POST else None, initial={"reason": why(request)})
+
+
+def why(request: HttpRequest) -> str:
+    """The reason that was given beside the action or the button."""
+    return request.POST.get("reason", "").strip()
 
 
 def who(request: HttpRequest) -> str:

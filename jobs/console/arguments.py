@@ -13,7 +13,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 
-from jobs.console.acting import ActingAdmin, who
+from jobs.console.acting import ActingAdmin, WhyForm, who
 from jobs.errors import ArgumentsRefused, JobError
 from jobs.messages import arguments, dumps, loads
 from jobs.redaction import MASK, redacted, redacted_text, redacted_value
@@ -84,6 +84,7 @@ class ArgumentsForm(forms.Form):
 class ChangingAdmin(ActingAdmin):
     """A page of one row whose job may be requeued with other arguments."""
 
+    action_form = WhyForm
     change_form_template = "admin/changing.html"
 
     def requeue_changed(self, obj: Any, *, by: str, reason: str, args: list[Any], kwargs: dict[str, Any]) -> str:

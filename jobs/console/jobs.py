@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
 from jobs import operations
-from jobs.console.acting import ReadOnlyAdmin, ReasonForm, answered, many, who
+from jobs.console.acting import ReadOnlyAdmin, ReasonForm, answered, many, who, why
 from jobs.console.arguments import ChangingAdmin
 from jobs.console.filters import QueueFilter, StateFilter, TaskFilter
 from jobs.console.job_page import JobPage
@@ -76,7 +76,7 @@ class JobAdmin(JobPage, ChangingAdmin, ReadOnlyAdmin):
     @admin.action(description="Requeue selected jobs", permissions=["operate"])
     def requeue(self, request: HttpRequest, queryset: QuerySet[Job]) -> None:
         ids = self.selected(request, queryset)
-        done = operations.requeue(ids, by=who(request))
+        done = operations.requeue(ids, by=who(request), reason=why(request))
         left = f" {len(ids) - len(done)} not dead, cancelled or expired." if len(done) < len(ids) else ""
         self.message_user(request, f"Requeued {many(len(done), 'job')}.{left}", "success" if done else "warning")
 

@@ -11,7 +11,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from jobs import operations
-from jobs.console.acting import ActingAdmin, ReadOnlyAdmin, ReasonForm, answered, many, who
+from jobs.console.acting import ActingAdmin, ReadOnlyAdmin, ReasonForm, WhyForm, answered, many, who, why
 from jobs.console.drawing import NONE, badge, moment, span
 from jobs.figures import queue_figures
 from jobs.lifecycle import set_limits
@@ -38,11 +38,12 @@ class PurgeForm(ReasonForm):
 
 @admin.register(Queue)
 class QueueAdmin(ActingAdmin, ReadOnlyAdmin):
+    action_form = WhyForm
     operate_permission = "jobs.operate_queue"
-    list_display = ("name", "status", "depth", "oldest_wait", "running", "workers", "why")
+    list_display = ("name", "status", "depth", "oldest_wait", "running", "workers", "why_paused")
     actions = ("pause", "resume", "purge")
     buttons = ("pause", "resume", "purge")
-    fields = ("name", "status", "why", "depth", "oldest_wait", "running", "workers", "in_order")
+    fields = ("name", "status", "why_paused", "depth", "oldest_wait", "running", "workers", "in_order")
     search_fields: ClassVar[tuple[str, ...]] = ()
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Queue]:
@@ -83,7 +84,7 @@ class QueueAdmin(ActingAdmin, ReadOnlyAdmin):
     def resume(self, request: HttpRequest, queryset: QuerySet[Queue]) -> None:
         names = self.selected(request, queryset)
         for name in names:
-            operations.resume(name, by=who(request))
+            operations.resume(name, by=who(request), reason=why(request))
         self.message_user(request, f"Resumed {', '.join(names)}.", "success")
 
     @admin.action(description="Purge selected queues", permissions=["admin"])
@@ -125,7 +126,7 @@ class QueueAdmin(ActingAdmin, ReadOnlyAdmin):
         return str(queue.figures["workers"])
 
     @admin.display(description="paused by")
-    def why(self, queue: Queue) -> SafeString | str:
+    def why_paused(self, queue: Queue) -> SafeString | str:
         if not queue.paused:
             return NONE
         return format_html("{} {} {}", queue.paused_by, moment(queue.paused_at), queue.pause_reason)

@@ -1,5 +1,6 @@
 """What the pages show, and what pressing says."""
 
+import re
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -131,6 +132,22 @@ def test_a_second_press_says_that_nothing_was_left_to_do(admin: Client) -> None:
     press(admin, "jobs_job", "requeue", job_id)
     assert "Requeued 0 jobs." in press(admin, "jobs_job", "requeue", job_id)
     assert Activity.objects.count() == 1
+
+
+@pytest.mark.parametrize("page", ["jobs_job", "dlq_deadletter"])
+def test_a_requeue_may_say_why(admin: Client, page: str) -> None:
+    job_id = dead()
+    pk = job_id if page == "jobs_job" else DeadLetter.objects.get().pk
+    for shown in (text(admin, f"{page}_changelist"), text(admin, f"{page}_change", pk)):
+        assert re.search(r'<label>Why:? <input type="text" name="reason"[^>]*></label>', shown)
+    press(admin, page, "requeue", pk, reason=" order mended ")
+    assert Activity.objects.get().reason == "order mended"
+    assert DeadLetter.objects.get().close_reason == "order mended"
+
+
+def test_a_reason_given_beside_the_action_is_kept_by_the_question(admin: Client) -> None:
+    html = press(admin, "jobs_job", "cancel", posted(), reason="wrong list")
+    assert 'name="reason" value="wrong list"' in html
 
 
 def test_cancel_asks_first_and_says_what_will_be_cancelled(admin: Client) -> None:
