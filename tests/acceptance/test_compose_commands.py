@@ -95,7 +95,20 @@ def test_flower_answers_and_stops(station: Station) -> None:
     env = {**_environment("flower", station), "FLOWER_PORT": str(port)}
     process = station.start("flower", command("flower"), env)
     wait_for(lambda: _answers(f"http://127.0.0.1:{port}/healthcheck", process), 60, "flower")
+    assert "not found" not in process.output(), "no .env is no event"
     _stops(process, "10s")
+
+
+def test_flowers_revoke_button_cancels_a_waiting_job(station: Station) -> None:
+    port = free_port()
+    station.manage("enqueue", "tests.plain_tasks.add", "--args", "[1, 2]")
+    id = str(station.sql("SELECT id FROM jobs_job WHERE task = %s", "tests.plain_tasks.add")[0]["id"])
+    env = {**_environment("flower", station), "FLOWER_PORT": str(port)}
+    process = station.start("flower", command("flower"), env)
+    wait_for(lambda: _answers(f"http://127.0.0.1:{port}/healthcheck", process), 60, "flower")
+    answer = httpx.post(f"http://127.0.0.1:{port}/api/task/revoke/{id}", timeout=20)
+    assert answer.status_code == 200, answer.text
+    station.wait_state(id, "cancelled")
 
 
 def _environment(service: str, station: Station) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 import signal
 import socket
+import sys
 from collections.abc import Iterator
 
 import httpx
@@ -95,6 +96,28 @@ def test_what_dies_is_started_again(shared: Made, words: str) -> None:
     wait_for(lambda: _answers(shared), 40, "the web to answer")
     id = shared.post("/tasks/tests.plain_tasks.add", {"args": [1, 2], "queue": "emails"}, token)
     assert wait_for(lambda: shared.ended(id, token)["state"] == "succeeded", 60, "a job to succeed")
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="only 127.0.0.1 is bound there")
+def test_at_another_address_the_console_answers_and_tasks_reach_the_sandbox() -> None:
+    made = Made(HOST="127.0.0.2", OUTBOUND_ALLOWED_HOSTS="crm.internal")
+    try:
+        token = made.start().said(TOKEN)
+        assert f"http://127.0.0.2:{made.port}/" in made.output()
+        job = made.ended(
+            made.post("/tasks/email", {"to": "ann@example.com", "subject": "s", "body": "b"}, token), token
+        )
+        assert job["state"] == "succeeded", job
+    finally:
+        made.remove()
+
+
+def test_a_setting_that_is_refused_is_one_clear_sentence(made: Made) -> None:
+    made.environment["JOBS_QUEUES"] = "reports:many"
+    refused = made.start_in_vain()
+    assert refused.returncode != 0
+    assert "JOBS_QUEUES: 'reports:many' is not name:concurrency" in refused.stderr
+    assert "Traceback" not in refused.stderr
 
 
 def test_a_busy_port_is_one_clear_sentence(made: Made) -> None:

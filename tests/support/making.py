@@ -46,7 +46,7 @@ class Made:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://{self.environment.get('HOST', '127.0.0.1')}:{self.port}"
 
     @property
     def database_url(self) -> str:
