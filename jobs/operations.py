@@ -105,18 +105,24 @@ def _successor(job: Job, body: str) -> Job:
     )
 
 
-def pause(queue: str, *, by: str, reason: str = "") -> None:
-    """No queued job of the queue starts until it is resumed; running ones run on. Kept over restarts."""
+def pause(queue: str, *, by: str, reason: str = "") -> bool:
+    """No queued job of the queue starts until it is resumed; running ones run on. Kept over restarts.
+
+    False: it was paused already, so nothing changed and nothing is recorded.
+    """
     with transaction.atomic(using=_of(queue)):
-        lifecycle.pause(queue, by=by, reason=reason, using=_of(queue))
-        activity.record(by, "pause", "queue", queue, reason, using=_of(queue))
+        paused = lifecycle.pause(queue, by=by, reason=reason, using=_of(queue))
+        if paused:
+            activity.record(by, "pause", "queue", queue, reason, using=_of(queue))
+    return paused
 
 
-def resume(queue: str, *, by: str, reason: str = "") -> int:
-    """The queue's jobs may start again; how many were held."""
+def resume(queue: str, *, by: str, reason: str = "") -> int | None:
+    """The queue's jobs may start again; how many were held. None: it was not paused, so nothing is recorded."""
     with transaction.atomic(using=_of(queue)):
         rung = lifecycle.resume(queue, using=_of(queue))
-        activity.record(by, "resume", "queue", queue, reason, using=_of(queue), rung=rung)
+        if rung is not None:
+            activity.record(by, "resume", "queue", queue, reason, using=_of(queue), rung=rung)
     return rung
 
 

@@ -75,17 +75,16 @@ class QueueAdmin(ActingAdmin, ReadOnlyAdmin):
         form = answered(request, ReasonForm)
         if not form.is_valid():
             return self.ask(request, form, f"Pause {many(len(names), 'queue')}", names, names)
-        for name in names:
-            operations.pause(name, by=who(request), reason=form.cleaned_data["reason"])
-        self.message_user(request, f"Paused {', '.join(names)}. Running jobs run on; the others wait.", "success")
+        reason = form.cleaned_data["reason"]
+        paused = [name for name in names if operations.pause(name, by=who(request), reason=reason)]
+        self._say(request, names, paused, "Paused {}. Running jobs run on; the others wait.", "Already paused: {}.")
         return None
 
     @admin.action(description="Resume selected queues", permissions=["operate"])
     def resume(self, request: HttpRequest, queryset: QuerySet[Queue]) -> None:
         names = self.selected(request, queryset)
-        for name in names:
-            operations.resume(name, by=who(request), reason=why(request))
-        self.message_user(request, f"Resumed {', '.join(names)}.", "success")
+        resumed = [n for n in names if operations.resume(n, by=who(request), reason=why(request)) is not None]
+        self._say(request, names, resumed, "Resumed {}.", "Not paused: {}.")
 
     @admin.action(description="Purge selected queues", permissions=["admin"])
     def purge(self, request: HttpRequest, queryset: QuerySet[Queue]) -> HttpResponse | None:
@@ -97,6 +96,12 @@ class QueueAdmin(ActingAdmin, ReadOnlyAdmin):
         count = sum(operations.purge(name, by=who(request), reason=reason) for name in names)
         self.message_user(request, f"Cancelled {many(count, 'waiting job')} of {', '.join(names)}.", "success")
         return None
+
+    def _say(self, request: HttpRequest, names: list[str], changed: list[str], done: str, idle: str) -> None:
+        """What changed, and of which queues nothing did."""
+        unchanged = [name for name in names if name not in changed]
+        said = [words.format(", ".join(which)) for words, which in ((done, changed), (idle, unchanged)) if which]
+        self.message_user(request, " ".join(said), "success" if changed else "warning")
 
     # --- showing ---
 

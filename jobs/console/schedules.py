@@ -65,11 +65,11 @@ class PeriodicTaskAdmin(RecordedAdmin, beat.PeriodicTaskAdmin):
 
     @admin.action(description="Enable selected schedules", permissions=["operate"])
     def enable_tasks(self, request: HttpRequest, queryset: QuerySet[PeriodicTask]) -> None:
-        self._press(request, queryset, "enable", super().enable_tasks)
+        self._press(request, queryset.filter(enabled=False), "enable", super().enable_tasks)
 
     @admin.action(description="Pause selected schedules", permissions=["operate"])
     def disable_tasks(self, request: HttpRequest, queryset: QuerySet[PeriodicTask]) -> None:
-        self._press(request, queryset, "pause", super().disable_tasks)
+        self._press(request, queryset.filter(enabled=True), "pause", super().disable_tasks)
 
     @admin.action(description="Pause the enabled and enable the paused", permissions=["operate"])
     def toggle_tasks(self, request: HttpRequest, queryset: QuerySet[PeriodicTask]) -> None:
@@ -91,10 +91,15 @@ class PeriodicTaskAdmin(RecordedAdmin, beat.PeriodicTaskAdmin):
         self, request: HttpRequest, queryset: QuerySet[PeriodicTask], action: str, act: Callable[..., Any]
     ) -> None:
         with transaction.atomic():
-            for schedule in queryset:
+            # Locked: of two who press at once the second finds nothing to change.
+            pressed = list(queryset.select_for_update(of=("self",)))
+            for schedule in pressed:
                 activity.record(who(request), action, "schedule", schedule.name)
                 self.log_change(request, schedule, action)
-            act(request, queryset)
+            if pressed:
+                act(request, PeriodicTask.objects.filter(pk__in=[schedule.pk for schedule in pressed]))
+            else:
+                self.message_user(request, f"Nothing changed: there was nothing left to {action}.", "warning")
 
     def buttons_for(self, request: HttpRequest, obj: PeriodicTask) -> list[tuple[str, str]]:
         switch = ("disable_tasks", "Pause") if obj.enabled else ("enable_tasks", "Enable")

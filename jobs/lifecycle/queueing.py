@@ -16,22 +16,29 @@ def paused(queue: str, using: str) -> bool:
     return Queue.objects.using(using).filter(name=queue, paused=True).exists()
 
 
-def pause(queue: str, *, by: str, reason: str = "", using: str) -> None:
-    """Queued jobs of the queue stay queued, held; running ones run on. Kept over restarts."""
+def pause(queue: str, *, by: str, reason: str = "", using: str) -> bool:
+    """Queued jobs of the queue stay queued, held; running ones run on. Kept over restarts. False: it was paused."""
     with transaction.atomic(using=using):
-        Queue.objects.using(using).update_or_create(
-            name=queue, defaults={"paused": True, "paused_at": Now(), "paused_by": by, "pause_reason": reason}
+        set_limits(using)
+        paused = (
+            Queue.objects.using(using)
+            .filter(name=queue, paused=False)
+            .update(paused=True, paused_at=Now(), paused_by=by, pause_reason=reason)
         )
         Job.objects.using(using).filter(queue=queue, state=State.QUEUED, hold=Hold.NONE).update(hold=Hold.PAUSED)
+    return bool(paused)
 
 
-def resume(queue: str, *, using: str) -> int:
-    """End the hold and ring; how many jobs were held."""
+def resume(queue: str, *, using: str) -> int | None:
+    """End the hold and ring; how many jobs were held. None: it was not paused."""
     with transaction.atomic(using=using):
-        Queue.objects.using(using).filter(name=queue).update(
-            paused=False, paused_at=None, paused_by="", pause_reason=""
+        resumed = (
+            Queue.objects.using(using)
+            .filter(name=queue, paused=True)
+            .update(paused=False, paused_at=None, paused_by="", pause_reason="")
         )
-        return clear_holds(Q(queue=queue, hold=Hold.PAUSED), using)
+        held = clear_holds(Q(queue=queue, hold=Hold.PAUSED), using)
+    return held if resumed else None
 
 
 def set_limits(using: str) -> None:

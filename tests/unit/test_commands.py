@@ -145,6 +145,12 @@ def test_queues_are_listed_paused_resumed_and_purged() -> None:
     assert job(waiting).state == "cancelled"
 
 
+def test_pausing_twice_and_resuming_twice_says_that_nothing_changed() -> None:
+    assert "not paused; nothing changed" in run("queues", "resume", "default")
+    assert "is paused" in run("queues", "pause", "default")
+    assert "paused already; nothing changed" in run("queues", "pause", "default")
+
+
 @pytest.mark.parametrize("verb", ["pause", "resume", "purge"])
 def test_an_unknown_queue_is_refused(verb: str) -> None:
     assert "nowhere" in refused("queues", verb, "nowhere")

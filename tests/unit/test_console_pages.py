@@ -382,6 +382,24 @@ def test_a_schedule_is_paused_and_leaves_a_trace(admin: Client, schedule: Period
     assert (act.by, act.action, act.kind, act.key) == ("admin", "pause", "schedule", "health")
 
 
+@pytest.mark.parametrize(("action", "enabled"), [("disable_tasks", False), ("enable_tasks", True)])
+def test_a_schedule_that_is_switched_already_is_left_alone(
+    admin: Client, schedule: PeriodicTask, action: str, enabled: bool
+) -> None:
+    PeriodicTask.objects.filter(pk=schedule.pk).update(enabled=enabled)
+    assert "Nothing changed" in press(admin, "django_celery_beat_periodictask", action, schedule.pk)
+    assert not Activity.objects.exists()
+
+
+def test_a_queue_that_is_switched_already_is_left_alone(admin: Client) -> None:
+    set_limits("default")
+    press(admin, "jobs_queue", "pause", "heavy", answered="1")
+    html = press(admin, "jobs_queue", "pause", "heavy", "emails", answered="1")
+    assert "Paused emails. Running jobs run on; the others wait. Already paused: heavy." in html
+    assert "Not paused: payments." in press(admin, "jobs_queue", "resume", "payments")
+    assert list(Activity.objects.order_by("pk").values_list("key", flat=True)) == ["heavy", "emails"]
+
+
 def test_a_schedule_that_is_run_by_hand_posts_its_job(admin: Client, schedule: PeriodicTask) -> None:
     html = press(admin, "django_celery_beat_periodictask", "run_tasks", schedule.pk)
     assert "Queued 1 job." in html

@@ -83,6 +83,10 @@ def test_an_action_is_for_those_who_may(
 ) -> None:
     client = browser(role)
     pk = posted() if action == "cancel" else rows[page]
+    if action == "resume":
+        Queue.objects.update(paused=True)
+    if action == "enable_tasks":
+        PeriodicTask.objects.update(enabled=False)
     before = state()
     answer = press(client, page, action, pk, answered="1", reason="test", sure="on", post="yes")
     if role in allowed:

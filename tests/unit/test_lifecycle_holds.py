@@ -68,6 +68,11 @@ def test_a_pause_keeps_the_limit_of_its_queue() -> None:
     assert Queue.objects.get(name="payments").limit == 1
 
 
+def test_a_pause_before_any_worker_ran_knows_the_limit_too() -> None:
+    pause("payments")
+    assert Queue.objects.get(name="payments").limit == 1
+
+
 @pytest.mark.parametrize("state", [state for state in State if state != State.QUEUED])
 def test_only_queued_jobs_are_held(state: State) -> None:
     job_id = in_state(state)

@@ -156,6 +156,21 @@ def test_a_pause_and_a_resume_are_recorded(bell: ValkeyServer) -> None:
     assert [act[:4] for act in acts()] == [("ada", "pause", "queue", "default"), ("bob", "resume", "queue", "default")]
 
 
+def test_a_second_pause_changes_nothing_and_is_not_recorded() -> None:
+    assert operations.pause("default", by="ada", reason="deploy")
+    assert not operations.pause("default", by="bob", reason="me too")
+    queue = Queue.objects.get(name="default")
+    assert (queue.paused, queue.paused_by, queue.pause_reason) == (True, "ada", "deploy")
+    assert [act[:2] for act in acts()] == [("ada", "pause")]
+
+
+def test_a_resume_of_a_queue_that_is_not_paused_is_not_recorded() -> None:
+    assert operations.resume("default", by="ada") is None
+    operations.pause("default", by="ada")
+    assert together(*[lambda: operations.resume("default", by="bob")] * 3).count(None) == 2
+    assert [act[:2] for act in acts()] == [("ada", "pause"), ("bob", "resume")]
+
+
 def test_a_purge_cancels_what_is_queued_and_nothing_else() -> None:
     waits, later, other, runs = queued(), queued(countdown=60), queued(queue="heavy"), running()[0]
     assert operations.purge("default", by="ada") == 1

@@ -33,12 +33,12 @@ class Command(StationCommand):
         self.show(queue_figures(), COLUMNS, as_json=as_json)
 
     def pause_(self, *, queue: str, reason: str) -> None:
-        operations.pause(queue, by=person(), reason=reason)
-        self.tell(f"{queue} is paused.")
+        paused = operations.pause(queue, by=person(), reason=reason)
+        self.tell(f"{queue} is paused." if paused else f"{queue} was paused already; nothing changed.")
 
     def resume_(self, *, queue: str, reason: str) -> None:
-        operations.resume(queue, by=person(), reason=reason)
-        self.tell(f"{queue} is resumed.")
+        resumed = operations.resume(queue, by=person(), reason=reason) is not None
+        self.tell(f"{queue} is resumed." if resumed else f"{queue} was not paused; nothing changed.")
 
     def purge_(self, *, queue: str, reason: str) -> None:
         count = operations.purge(queue, by=person(), reason=reason)
