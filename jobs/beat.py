@@ -54,7 +54,11 @@ class LedgerScheduler(DatabaseScheduler):
             return float(super().tick(*args, **kwargs))
         except (DatabaseError, InterfaceError) as error:
             logger.warning("Beat can't reach the database: %s", str(error).strip())
-            return conf().dispatch_every
+        except Exception:
+            logger.exception("Beat stumbled, and goes on")
+        # The stock scheduler may have been stopped while it read its rows: it reads them afresh.
+        self.led = False
+        return conf().dispatch_every
 
     def close(self) -> None:
         if self.clock:

@@ -44,7 +44,7 @@ def fresh(text: str) -> str:
 
 def test_a_message_delivered_five_times_runs_once(running: Station) -> None:
     ids = [running.post(note, f"once {n}") for n in range(10)]
-    assert double(running, "default", 4) == 10
+    assert double(running, "default", 4) >= 10  # beat's own may be among them
     running.worker("default", concurrency=2)
     running.worker("default", concurrency=2)
     running.wait_ended(ids)

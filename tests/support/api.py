@@ -6,12 +6,14 @@ from typing import Any
 from django.test import Client
 
 from jobs.api.tokens import create_token
+from tests.support.people import make_groups
 
 
 class ApiCaller:
     """A caller with a token of one scope; no scope: nobody."""
 
     def __init__(self, scope: str | None) -> None:
+        make_groups()
         token = create_token(f"{scope} caller", scope) if scope else None
         self.headers = {"Authorization": f"Bearer {token}"} if token else {}
         self.client = Client(raise_request_exception=False)

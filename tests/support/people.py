@@ -14,7 +14,7 @@ from jobs import operations
 
 def browser(role: str) -> Client:
     """A signed-in person of this group."""
-    _make_groups()
+    make_groups()
     user = User.objects.create_user(role, is_staff=True)
     user.groups.add(Group.objects.get(name=role))
     client = Client()
@@ -22,7 +22,7 @@ def browser(role: str) -> Client:
     return client
 
 
-def _make_groups() -> None:
+def make_groups() -> None:
     """A test that commits empties the tables, also of what migrations made."""
     if not Group.objects.filter(name="view").exists():
         editor = SimpleNamespace(connection=connection)

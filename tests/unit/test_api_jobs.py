@@ -149,7 +149,7 @@ def test_a_wait_ends_with_its_time(api):
     assert time.monotonic() - start >= 0.3
 
 
-@pytest.mark.django_db(transaction=True, serialized_rollback=True)
+@pytest.mark.django_db(transaction=True)
 def test_a_wait_is_over_when_the_job_ends(api):
     id_ = queued()
 

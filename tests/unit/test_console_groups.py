@@ -8,7 +8,15 @@ from django.apps import apps
 from django.contrib.auth.models import Group
 from django.db import connection
 
+from tests.support.people import make_groups
+
 pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def _groups(db: None) -> None:
+    """As a migration made them; another test of this process may have emptied the tables."""
+    make_groups()
 
 
 def _permissions(name: str) -> set[str]:

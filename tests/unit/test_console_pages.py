@@ -13,7 +13,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
-from django_celery_beat.models import IntervalSchedule, PeriodicTask
+from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask
 from django_celery_results.models import TaskResult
 
 from dlq import lifecycle
@@ -22,6 +22,7 @@ from jobs import operations
 from jobs.console import acting
 from jobs.lifecycle import set_limits
 from jobs.models import Activity, Job, JobTag, Queue, Worker
+from jobs.schedules.preview import words
 from jobs.states import State
 from jobs.tasks.send_email import send_email
 from tests.support.deaths import claimed, dead, die, posted
@@ -398,6 +399,13 @@ def test_a_queue_that_is_switched_already_is_left_alone(admin: Client) -> None:
     assert "Paused emails. Running jobs run on; the others wait. Already paused: heavy." in html
     assert "Not paused: payments." in press(admin, "jobs_queue", "resume", "payments")
     assert list(Activity.objects.order_by("pk").values_list("key", flat=True)) == ["heavy", "emails"]
+
+
+def test_a_schedule_says_when_in_the_words_of_the_api(admin: Client) -> None:
+    hourly = CrontabSchedule.objects.create(minute="0", hour="9-17")
+    row = PeriodicTask.objects.create(name="hourly", task="check_health", crontab=hourly)
+    assert "Every hour between 09:00 AM and 05:00 PM (UTC)" in text(admin, "django_celery_beat_periodictask_changelist")
+    assert words(row) in text(admin, "django_celery_beat_periodictask_changelist")
 
 
 def test_a_schedule_that_is_run_by_hand_posts_its_job(admin: Client, schedule: PeriodicTask) -> None:

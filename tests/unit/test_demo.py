@@ -16,7 +16,7 @@ from PIL import Image
 
 from jobs.conf import conf
 from jobs.errors import ArgumentsTooLarge
-from jobs.ledger import publish
+from jobs.ledger import drafts
 from jobs.messages import arguments, dumps
 from jobs.models import Job
 from jobs.states import State
@@ -84,7 +84,7 @@ def test_a_job_that_can_not_be_posted_leaves_no_file(
     client: Client, media: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tight = replace(conf(), arguments_warn=1, arguments_max=1)
-    monkeypatch.setattr(publish, "conf", lambda: tight)
+    monkeypatch.setattr(drafts, "conf", lambda: tight)
     with pytest.raises(ArgumentsTooLarge):
         upload(client, picture(), ["thumbnail"])
     assert not Job.objects.exists()

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from django.utils import timezone
 from django_celery_beat.models import (
     ClockedSchedule,
@@ -10,7 +11,7 @@ from django_celery_beat.models import (
     PeriodicTask,
 )
 
-from jobs.schedules.preview import next_ticks
+from jobs.schedules.preview import next_ticks, words
 
 
 def cron(line: str, zone: str = "UTC", **columns: object) -> PeriodicTask:
@@ -33,6 +34,28 @@ def test_a_cron_line_ticks_at_its_times_only() -> None:
         "2026-11-23T09:00:00+00:00",
         "2026-11-23T10:00:00+00:00",
     ]
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("0 9-17 * * *", "Every hour between 09:00 AM and 05:00 PM (UTC)"),
+        ("0 9-12,14-17 * * *", "Every hour at 09:00 AM through 12:00 PM and 02:00 PM through 05:00 PM (UTC)"),
+        ("0 9-17/2 * * *", "Every 2 hours, between 09:00 AM and 05:00 PM (UTC)"),
+        ("30 9-17 * * *", "At 30 minutes past the hour, between 09:00 AM and 05:59 PM (UTC)"),
+        ("0 2 * * *", "At 02:00 AM (UTC)"),
+        ("0 * * * *", "Every hour (UTC)"),
+    ],
+)
+def test_the_words_of_a_cron_line_tell_its_minute(line: str, said: str) -> None:
+    assert words(cron(line)) == said
+
+
+def test_the_words_name_the_days_and_the_zone() -> None:
+    said = words(cron("0 9-17 * * 1-5", "Europe/Paris"))
+    assert said.startswith("Every hour between 09:00 AM and 05:00 PM, ")
+    assert "Monday" in said
+    assert said.endswith("Friday (Europe/Paris)")
 
 
 def test_sunday_is_day_0_of_the_week() -> None:
