@@ -22,6 +22,7 @@ from jobs.console.acting import ActingAdmin, many, who
 from jobs.console.drawing import badge, moment
 from jobs.messages import loads
 from jobs.posting import task_named
+from jobs.schedules.preview import words
 
 admin.site.unregister([PeriodicTask, IntervalSchedule, CrontabSchedule, SolarSchedule, ClockedSchedule])
 
@@ -114,7 +115,7 @@ class PeriodicTaskAdmin(RecordedAdmin, beat.PeriodicTaskAdmin):
 
     @admin.display(description="when")
     def words(self, schedule: PeriodicTask) -> str:
-        return schedule.crontab.human_readable if schedule.crontab else str(schedule.scheduler)
+        return words(schedule)
 
     @admin.display(description="last run")
     def last_run(self, schedule: PeriodicTask) -> SafeString | str:

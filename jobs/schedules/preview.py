@@ -8,7 +8,7 @@ from typing import Any
 from celery.schedules import ParseException, crontab, schedule
 from django.utils import timezone
 from django_celery_beat.clockedschedule import clocked
-from django_celery_beat.models import PeriodicTask
+from django_celery_beat.models import CrontabSchedule, PeriodicTask
 
 #: A cron line names each of its days at least once in so many (29 February on a given weekday: 40 years at most).
 FARTHEST_DAY = 366 * 41
@@ -25,10 +25,20 @@ def next_ticks(row: PeriodicTask, number: int = 5, after: datetime | None = None
 
 
 def words(row: PeriodicTask) -> str:
-    """`every 5 minutes`, `At 09:00 AM, only on Monday (Europe/Paris)`."""
+    """When, for everybody who shows it: `every 5 minutes`, `At 09:00 AM, only on Monday (Europe/Paris)`."""
     if row.crontab:
-        return f"{row.crontab.human_readable}"
+        return _cron_words(row.crontab)
     return str(row.interval or row.clocked or row.solar or "never")
+
+
+def _cron_words(cron: CrontabSchedule) -> str:
+    """As django-celery-beat describes it, but of minute 0 it says only `Between 09:00 AM and 05:59 PM`."""
+    zone = str(cron.timezone)
+    said = str(cron.human_readable).removesuffix(f" {zone}")
+    if cron.minute == "0" and ":59 " in said:
+        said = said.replace(":59 ", ":00 ")
+        said = said if said.startswith("Every") else f"Every hour {said[0].lower()}{said[1:]}"
+    return f"{said} ({zone})"
 
 
 def _ticks(row: PeriodicTask, after: datetime) -> Iterator[datetime]:
