@@ -23,6 +23,8 @@ class Leader:
         self.holder = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
         self.leads_until = 0.0
         self.ask_again = 0.0
+        #: What was logged last: None before the first answer.
+        self.told: bool | None = None
 
     def leads(self) -> bool:
         """Whether this process leads for sure at this moment (asks nobody)."""
@@ -35,8 +37,9 @@ class Leader:
             lease = conf().leader_lease
             self.ask_again = now + lease / 3
             held = self._take(lease)
-            if held != self.leads():
+            if held != self.told:
                 logger.info("This beat %s", "leads" if held else "stands by")
+                self.told = held
             # Counted from before the question: never longer than the row says.
             self.leads_until = now + lease if held else 0.0
         return self.leads()

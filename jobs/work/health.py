@@ -20,9 +20,7 @@ class Unhealthy(Exception):
         super().__init__(self.checks)
 
     def __str__(self) -> str:
-        return "Unhealthy: " + "; ".join(
-            f"{check['url']}: {check['status']}" for check in self.checks if not check["ok"]
-        )
+        return "; ".join(f"{check['url']}: {check['status']}" for check in self.checks if not check["ok"])
 
 
 def check(urls: Sequence[str]) -> dict[str, Any]:

@@ -89,3 +89,16 @@ def test_a_leader_that_can_not_renew_stops_leading() -> None:
     leader.lead()
     leader.leads_until = time.monotonic() - 0.01
     assert not leader.leads()
+
+
+def test_each_change_of_the_lead_is_told_once_and_so_is_where_a_beat_starts(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", logger="jobs.clock.leader")
+    first, second = Leader(USING), Leader(USING)
+    for leader in (first, second, first, second):
+        leader.ask_again = 0
+        leader.lead()
+    assert caplog.messages == ["This beat leads", "This beat stands by"]
+    first.resign()
+    second.ask_again = 0
+    second.lead()
+    assert caplog.messages[2:] == ["This beat leads"]

@@ -131,6 +131,23 @@ def test_dead_letters_are_listed_requeued_and_discarded() -> None:
     assert len(rows("dead_letters", "list", "--status", "all")) == 2
 
 
+def test_a_dead_letter_that_is_refused_holds_up_none_behind_it() -> None:
+    jobless, one, two = dead(), dead(), dead()
+    numbers = {row["task_id"]: str(row["id"]) for row in rows("dead_letters", "list")}
+    DeadLetter.objects.filter(id=numbers[jobless]).update(job_id=None)
+    told = refused("dead_letters", "requeue", numbers[jobless], numbers[one], "4711", numbers[two])
+    assert "names no job" in told
+    assert "4711" in told
+    assert (job(one).state, job(two).state) == ("queued", "queued")
+
+
+def test_arguments_that_do_not_fit_are_refused_for_each_dead_letter() -> None:
+    dead()
+    dead()
+    numbers = [str(row["id"]) for row in rows("dead_letters", "list")]
+    assert refused("dead_letters", "requeue", *numbers, "--args", "[]").count("Missing") == 4
+
+
 # --- queues ---
 
 

@@ -29,7 +29,7 @@ def test_addresses_that_answer_are_healthy(site: Outside) -> None:
 
 @pytest.mark.parametrize("status", [404, 500, 503])
 def test_an_address_that_answers_badly_is_named(site: Outside, status: int) -> None:
-    with pytest.raises(health.Unhealthy, match=f"Unhealthy: {site.url(f'/{status}')}: {status}$"):
+    with pytest.raises(health.Unhealthy, match=f"^{site.url(f'/{status}')}: {status}$"):
         health.check([site.url("/200"), site.url(f"/{status}")])
 
 

@@ -6,8 +6,8 @@ from django.core.management.base import CommandParser
 
 from dlq import lifecycle
 from dlq.answers import letter_row
-from dlq.errors import LetterClosed, UnknownLetter
 from dlq.models import DeadLetter
+from jobs.errors import JobError
 from jobs.management.command import (
     StationCommand,
     add_arguments_of_a_job,
@@ -51,7 +51,7 @@ class Command(StationCommand):
             try:
                 done = lifecycle.requeue([id_], by=person(), reason=reason, args=job_args, kwargs=job_kwargs)
                 self.tell(f"{id_} requeued as job {done[0].job_id}")
-            except (UnknownLetter, LetterClosed) as error:
+            except JobError as error:
                 refused.append(str(error))
         self.refuse(refused)
 
@@ -61,6 +61,6 @@ class Command(StationCommand):
             try:
                 lifecycle.discard([id_], by=person(), reason=reason)
                 self.tell(f"{id_} discarded")
-            except (UnknownLetter, LetterClosed) as error:
+            except JobError as error:
                 refused.append(str(error))
         self.refuse(refused)
