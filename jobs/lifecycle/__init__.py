@@ -21,7 +21,6 @@ from jobs.lifecycle.ringing import ring, ring_after_commit
 from jobs.lifecycle.settling import (
     Death,
     Failure,
-    ResultRow,
     cancel_running,
     crash,
     die,
@@ -31,9 +30,8 @@ from jobs.lifecycle.settling import (
     replace,
     report_progress,
     retry,
-    store,
-    succeed,
 )
+from jobs.lifecycle.succeeding import ResultRow, store, succeed
 from jobs.lifecycle.waiting import cancel_waiting, dispatch, expire, mark_rung, request_cancel
 
 __all__ = (
