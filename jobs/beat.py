@@ -25,6 +25,7 @@ class LedgerScheduler(DatabaseScheduler):
     producer = None
     clock: Clock | None = None
     led = False
+    closed = False
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         kwargs["sync_every_tasks"] = 1
@@ -44,6 +45,10 @@ class LedgerScheduler(DatabaseScheduler):
 
     def tick(self, *args: Any, **kwargs: Any) -> float:
         """Seconds until the next one. Only the leader ticks; one that has just taken the lead reads the rows afresh."""
+        if self.closed:
+            # Celery's SIGTERM handler closes us wherever we are and raises SystemExit, which a statement that was
+            # under way may turn into an error of its own.
+            raise SystemExit
         leads = self.clock is not None and self.clock.leader.leads()
         if leads and not self.led:
             self._schedule, self._heap, self._initial_read = None, None, True
@@ -61,6 +66,7 @@ class LedgerScheduler(DatabaseScheduler):
         return conf().dispatch_every
 
     def close(self) -> None:
+        self.closed = True
         if self.clock:
             self.clock.stop()
         super().close()

@@ -102,7 +102,8 @@ def test_flower_answers_and_stops(station: Station) -> None:
 def test_flowers_revoke_button_cancels_a_waiting_job(station: Station) -> None:
     port = free_port()
     station.manage("enqueue", "tests.plain_tasks.add", "--args", "[1, 2]")
-    id = str(station.sql("SELECT id FROM jobs_job WHERE task = %s", "tests.plain_tasks.add")[0]["id"])
+    waiting = "SELECT id FROM jobs_job WHERE task = %s AND state = 'queued'"
+    id = str(station.sql(waiting, "tests.plain_tasks.add")[0]["id"])
     env = {**_environment("flower", station), "FLOWER_PORT": str(port)}
     process = station.start("flower", command("flower"), env)
     wait_for(lambda: _answers(f"http://127.0.0.1:{port}/healthcheck", process), 60, "flower")
