@@ -1,6 +1,7 @@
 """Hides what a task calls secret: `@shared_task(secrets=("password",))` names arguments, or keys inside them.
 
-The secrets of a task that this process does not know are unknown too, so all of its arguments count as secret.
+The secrets of a task that this process does not know are unknown too, so all of its arguments count as secret;
+and so do those of Celery's own (celery.map, celery.chord), which hold the arguments of other tasks.
 """
 
 import json
@@ -19,7 +20,7 @@ SHORT = 4
 
 def redacted(task: Any | None, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:
     """(args, kwargs) with "[redacted]" in the place of every secret."""
-    if task is None:
+    if task is None or is_plumbing(task):
         return [MASK for _ in args], dict.fromkeys(kwargs, MASK)
     secrets = secrets_of(task)
     if not secrets:
@@ -51,6 +52,11 @@ def secrets_of(task: Any | None) -> frozenset[str]:
     return frozenset(getattr(task, "secrets", None) or ())
 
 
+def is_plumbing(task: Any) -> bool:
+    """Whether it is one of Celery's own tasks, not of the project's."""
+    return str(task.name).startswith("celery.")
+
+
 def _is_secret_place(task: Any, place: int, secrets: frozenset[str]) -> bool:
     parameter = signature_of(task).at(place)
     return parameter is not None and parameter.name in secrets
@@ -79,7 +85,7 @@ def _masked_text(value: Any, patterns: list[re.Pattern[str]]) -> Any:
 
 def _secret_leaves(task: Any | None, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Iterator[Any]:
     """Every plain value that stands where `redacted` puts the mask."""
-    if task is None:
+    if task is None or is_plumbing(task):
         yield from _leaves([args, kwargs])
         return
     secrets = secrets_of(task)

@@ -46,6 +46,11 @@ def test_a_task_is_found_by_the_last_part_of_its_name_if_only_one_has_it() -> No
         task_named("plain_tasks.wobbly")
 
 
+@pytest.mark.parametrize("name", ["celery.map", "celery.backend_cleanup", "chord"])
+def test_tasks_of_celery_itself_cannot_be_posted(name: str) -> None:
+    assert refusals(Post(name)) == [(0, UnknownTask)]
+
+
 def test_a_live_job_with_the_unique_key_is_told_as_replayed() -> None:
     first, again = (post([Post(ADD, [1, 2], unique_key="k")])[0] for _ in range(2))
     assert (first.replayed, again.replayed, again.task_id) == (False, True, first.task_id)

@@ -39,6 +39,12 @@ def test_every_argument_of_an_unknown_task_is_masked():
     assert redacted_text("no such user ann", None, ["ann"], {}) == f"no such user {MASK}"
 
 
+def test_every_argument_of_celerys_own_tasks_is_masked():
+    kwargs = {"task": {"task": "login"}, "it": [["ann", "hunter2"]]}
+    assert redacted(app.tasks["celery.map"], [1], kwargs) == ([MASK], {"task": MASK, "it": MASK})
+    assert redacted_text("no hunter2", app.tasks["celery.map"], [], kwargs) == f"no {MASK}"
+
+
 def test_the_caller_keeps_its_own_arguments():
     kwargs = {"payment": {"card": "4111"}}
     redacted(sign_in, [], kwargs)
