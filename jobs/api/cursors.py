@@ -3,14 +3,16 @@
 import base64
 import binascii
 import json
-from datetime import datetime
 from typing import Any
 
 from django.db.models import IntegerField, Q, QuerySet
+from pydantic import TypeAdapter, ValidationError
 
 from jobs.api.problems import Problem
+from jobs.api.schemas import Moment, Text
 
 LARGEST_KEY = 2**63
+PLACE: TypeAdapter[Any] = TypeAdapter(tuple[Moment, Text])
 
 
 def page(rows: QuerySet[Any], cursor: str | None, limit: int) -> tuple[list[Any], str | None]:
@@ -29,7 +31,8 @@ def _below(place: Any, numbered: bool) -> Q:
     match place:
         case [int(number)] if numbered and 0 <= number < LARGEST_KEY:
             return Q(pk__lt=number)
-        case [str(at), str(key)] if not numbered and (moment := _moment(at)):
+        case [str(), str()] if not numbered and (row := _place(place)):
+            moment, key = row
             return Q(created_at__lt=moment) | Q(created_at=moment, pk__lt=key)
     raise Problem(422, "Take cursors from `next`.", [{"loc": ["query", "cursor"], "msg": "Not a cursor"}])
 
@@ -46,9 +49,9 @@ def _read(cursor: str) -> Any:
         return None
 
 
-def _moment(text: str) -> datetime | None:
+def _place(given: list[str]) -> Any:
+    """(created_at, key), if a row can have them."""
     try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
+        return PLACE.validate_python(given)
+    except ValidationError:
         return None
-    return moment if moment.tzinfo else None

@@ -2,6 +2,7 @@
 
 import functools
 import json
+import math
 from collections.abc import Callable
 from typing import Any, NoReturn, cast
 
@@ -21,10 +22,10 @@ View = Callable[..., HttpResponseBase]
 
 
 class JsonParser(Parser):
-    """JSON as RFC 8259 has it: NaN and Infinity are not JSON."""
+    """JSON as RFC 8259 has it: NaN and Infinity are not JSON, nor is a number as large as that."""
 
     def parse_body(self, request: HttpRequest) -> Any:
-        return json.loads(request.body, parse_constant=_refuse_constant)
+        return json.loads(request.body, parse_constant=_refuse_constant, parse_float=_finite)
 
 
 def fronted(api: NinjaAPI) -> tuple[list[URLPattern], str, str]:
@@ -77,3 +78,10 @@ def _nowhere(request: HttpRequest) -> HttpResponse:
 
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError(f"{text} is too large a number")
+    return number

@@ -1,5 +1,6 @@
 """Post jobs, follow them, stop them, run them again."""
 
+import threading
 import time
 from collections.abc import Sequence
 from datetime import datetime
@@ -10,7 +11,6 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django_celery_results.models import TaskResult
 from ninja import Field, Query, Router
-from pydantic import AwareDatetime
 
 from jobs import operations
 from jobs.api.answers import job_detail, job_row, reply, step_detail
@@ -26,6 +26,7 @@ from jobs.api.schemas import (
     ImageIn,
     JobOut,
     JobsOut,
+    Moment,
     PostIn,
     RequeueIn,
     RevokedOut,
@@ -40,6 +41,8 @@ router = Router(tags=["tasks"])
 
 LONGEST_WAIT = 30
 LOOK_EVERY = 0.1
+#: So many callers may wait in a process at once: its other threads stay free to answer.
+waiters = threading.BoundedSemaphore(8)
 
 
 class JobFilters(Filters):
@@ -47,8 +50,8 @@ class JobFilters(Filters):
     task: str | None = None
     queue: str | None = None
     tag: str | None = None
-    since: AwareDatetime | None = None
-    until: AwareDatetime | None = None
+    since: Moment | None = None
+    until: Moment | None = None
     cursor: str | None = None
     limit: Annotated[int, Field(ge=1, le=200)] = 50
 
@@ -97,9 +100,10 @@ def requeue_job(request: HttpRequest, name_or_id: str, payload: RequeueIn = Requ
 def show_job(
     request: HttpRequest, name_or_id: str, wait: Annotated[float, Query(ge=0, le=LONGEST_WAIT)] = 0
 ) -> HttpResponse:
-    """`wait` holds the answer until the job ended, or for that many seconds."""
+    """`wait` holds the answer until the job ended, or for that many seconds; at once, while many wait."""
     unredacted = request.auth.may(VIEW_PAYLOAD)  # type: ignore[attr-defined]
-    job = _followed(name_or_id, wait)
+    _await_end(name_or_id, wait)
+    job = Job.objects.filter(id=name_or_id).first()
     if job is not None:
         return reply(job_detail(job, unredacted=unredacted))
     step = TaskResult.objects.filter(task_id=name_or_id).first()
@@ -136,14 +140,23 @@ def _why_not_requeued(job_id: str) -> UnknownJob | WrongState:
     return UnknownJob(job_id) if state is None else WrongState(job_id, state, "requeued")
 
 
-def _followed(job_id: str, wait: float) -> Job | None:
-    """The job, once it ended or `wait` seconds have passed; looks without holding a transaction."""
-    until = time.monotonic() + wait
-    while True:
-        job: Job | None = Job.objects.filter(id=job_id).first()
+def _await_end(job_id: str, wait: float) -> None:
+    """Returns once the job ended or `wait` seconds have passed, or at once if too many wait already."""
+    if not wait or not waiters.acquire(blocking=False):
+        return
+    try:
+        _look_until_ended(job_id, time.monotonic() + wait)
+    finally:
+        waiters.release()
+
+
+def _look_until_ended(job_id: str, until: float) -> None:
+    """Looks at the state alone, and holds no transaction."""
+    state = Job.objects.filter(id=job_id).values_list("state", flat=True)
+    while (found := state.all().first()) is not None and found not in ENDED:
         left = until - time.monotonic()
-        if job is None or job.state in ENDED or left <= 0:
-            return job
+        if left <= 0:
+            return
         time.sleep(min(LOOK_EVERY, left))
 
 

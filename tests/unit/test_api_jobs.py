@@ -1,13 +1,17 @@
 """Following, listing, revoking and requeueing jobs over HTTP."""
 
+import base64
+import json
 import threading
 import time
 
 import pytest
 from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django_celery_results.models import TaskResult
 
 from jobs import lifecycle, operations
+from jobs.api.tasks import waiters
 from jobs.models import Activity, Job
 from tests.support.api import ApiCaller, places, refused
 from tests.support.lives import cancelled, dead, job, queued, running, succeeded
@@ -32,6 +36,10 @@ PROMISED = {
     "worker",
     "progress",
 }
+
+
+def cursor_of(*place) -> str:
+    return base64.urlsafe_b64encode(json.dumps(place).encode()).decode()
 
 
 @pytest.fixture
@@ -143,6 +151,34 @@ def test_a_wait_for_an_ended_job_is_over_at_once(api):
     assert time.monotonic() - start < 5
 
 
+def test_who_finds_no_place_to_wait_is_answered_at_once(api):
+    taken = 0
+    while waiters.acquire(blocking=False):
+        taken += 1
+    began = time.monotonic()
+    try:
+        assert follow(api, queued(), wait=5)["state"] == "queued"
+    finally:
+        waiters.release(taken)
+    assert 0 < taken < 16
+    assert time.monotonic() - began < 3
+
+
+def test_a_place_to_wait_is_given_back(api):
+    for id_ in ("nothing", succeeded(), queued()):
+        api.get(f"/tasks/{id_}", wait=0.1)
+    with pytest.raises(ValueError, match="released too many"):
+        waiters.release()
+
+
+def test_a_waiter_reads_the_whole_job_once(api):
+    id_ = queued()
+    with CaptureQueriesContext(connection) as asked:
+        follow(api, id_, wait=0.3)
+    looks = [query["sql"] for query in asked if id_ in query["sql"]]
+    assert len([sql for sql in looks if "body" in sql]) == 1 < len(looks)
+
+
 def test_a_wait_ends_with_its_time(api):
     start = time.monotonic()
     assert follow(api, queued(), wait=0.3)["state"] == "queued"
@@ -219,6 +255,12 @@ def test_times_bound_a_list(api):
         {"cursor": "x"},
         {"cursor": "WzEsMl0"},
         {"cursor": "\xe9"},
+        {"cursor": cursor_of("2026-01-01T00:00:00+00:00", "\ud800")},
+        {"cursor": cursor_of("2026-01-01T00:00:00+00:00", "\0")},
+        {"cursor": cursor_of("0001-01-01T00:00:00+14:00", "x")},
+        {"cursor": cursor_of("9999-12-31T23:59:59-14:00", "x")},
+        {"since": "0001-01-01T00:00:00+14:00"},
+        {"until": "9999-12-31T23:59:59-14:00"},
         {"since": "yesterday"},
         {"since": "2026-01-01T00:00:00"},
         {"stat": "dead"},

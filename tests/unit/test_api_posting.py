@@ -92,11 +92,28 @@ def test_an_unknown_operation_is_refused_at_its_place_in_the_body(api):
     assert all(place[:3] == ["body", "operations", 1] for place in places(problem))
 
 
+@pytest.mark.parametrize("name", ["celery.map", "celery.backend_cleanup", "chord"])
+def test_a_task_of_celery_itself_is_not_found(api, name):
+    assert name in refused(api.post(f"/tasks/{name}", {}), 404)["detail"]
+    assert not Job.objects.exists()
+
+
 def test_an_unknown_task_is_not_found(api):
     assert "no.such" in refused(api.post("/tasks/no.such", {}), 404)["detail"]
 
 
-@pytest.mark.parametrize("body", [b"{", b"\xff", b"NaN", b'{"kwargs": {"x": NaN, "y": 1}}', b"[" * 100_000])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"{",
+        b"\xff",
+        b"NaN",
+        b'{"kwargs": {"x": NaN, "y": 1}}',
+        b'{"args": [1e999, 2]}',
+        b'{"args": [-1e999, 2]}',
+        b"[" * 100_000,
+    ],
+)
 def test_what_is_not_json_is_a_bad_request(api, body):
     refused(api.post(ADD, body), 400)
 
