@@ -4,7 +4,7 @@ import argparse
 import getpass
 import inspect
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -14,6 +14,8 @@ from jobs.errors import JobError
 
 T = TypeVar("T")
 BAR = 30
+#: The largest whole number that a database takes.
+MOST = 2**63 - 1
 
 
 class StationCommand(BaseCommand):
@@ -81,6 +83,17 @@ def add_reason(parser: Any) -> None:
 def add_arguments_of_a_job(parser: Any) -> None:
     parser.add_argument("--args", type=json_list, dest="job_args", metavar="JSON", help="positional arguments: a list")
     parser.add_argument("--kwargs", type=json_object, dest="job_kwargs", metavar="JSON", help="by name: an object")
+
+
+def number(most: int) -> Callable[[str], int]:
+    """What `add_argument(type=)` takes for a whole number from 1 to `most`."""
+
+    def read(text: str) -> int:
+        if not text.isdecimal() or not 1 <= int(text) <= most:
+            raise argparse.ArgumentTypeError(f"a whole number from 1 to {most:,}")
+        return int(text)
+
+    return read
 
 
 def person() -> str:

@@ -20,7 +20,9 @@ def next_ticks(row: PeriodicTask, number: int = 5, after: datetime | None = None
     if not row.enabled or (row.one_off and row.total_run_count):
         return []
     start = max(after, row.start_time - timedelta(microseconds=1)) if row.start_time else after
-    ticks = takewhile(lambda tick: row.expires is None or tick <= row.expires, _ticks(row, start))
+    ticks = takewhile(
+        lambda tick: row.expires is None or tick <= row.expires, _before_the_year_10000(_ticks(row, start))
+    )
     return list(islice(ticks, 1 if row.one_off else number))
 
 
@@ -53,6 +55,13 @@ def _ticks(row: PeriodicTask, after: datetime) -> Iterator[datetime]:
     if type(plan) is schedule:
         return _interval_ticks(plan.run_every, row.last_run_at or row.date_changed or after, after)
     return iter(())
+
+
+def _before_the_year_10000(ticks: Iterator[datetime]) -> Iterator[datetime]:
+    try:
+        yield from ticks
+    except OverflowError:
+        return
 
 
 def _interval_ticks(every: timedelta, last: datetime, after: datetime) -> Iterator[datetime]:

@@ -76,7 +76,15 @@ def test_enqueue_refuses_with_a_line_that_says_why(args: list[str], said: str) -
 
 @pytest.mark.parametrize(
     "args",
-    [["--args", "{}"], ["--kwargs", "[]"], ["--args", "{"], ["--count", "0"], ["--delay", "-1"], ["--delay", "x"]],
+    [
+        ["--args", "{}"],
+        ["--kwargs", "[]"],
+        ["--args", "{"],
+        ["--count", "0"],
+        ["--delay", "-1"],
+        ["--delay", "x"],
+        ["--delay", "1e12"],
+    ],
 )
 def test_enqueue_is_misused(args: list[str]) -> None:
     misused("enqueue", ADD, *args)
@@ -115,6 +123,26 @@ def test_a_job_is_requeued_with_other_arguments() -> None:
     old = dead()
     new = run("jobs", "requeue", old, "--args", "[3, 4]").split()[-1]
     assert (job(new).requeued_from_id, arguments(job(new).body)[0]) == (old, [3, 4])
+
+
+HUGE = "99999999999999999999999"
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["jobs", "list", "--limit", HUGE],
+        ["jobs", "list", "--limit", "0"],
+        ["dead_letters", "list", "--limit", HUGE],
+        ["dead_letters", "requeue", HUGE],
+        ["dead_letters", "discard", HUGE],
+        ["schedules", "preview", "daily-cleanup", "--count", "-1"],
+        ["schedules", "preview", "daily-cleanup", "--count", HUGE],
+        ["enqueue", ADD, "--count", HUGE],
+    ],
+)
+def test_a_number_that_cannot_be_is_misused(args: list[str]) -> None:
+    misused(*args)
 
 
 # --- dead letters ---

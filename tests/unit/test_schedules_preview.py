@@ -110,3 +110,8 @@ def test_ticks_lie_between_start_and_expiry() -> None:
     start, end = datetime(2030, 1, 1, 0, 0, tzinfo=UTC), datetime(2030, 1, 1, 0, 1, tzinfo=UTC)
     row = cron("* * * * *", start_time=start, expires=end)
     assert ticks(row, "2026-01-01T00:00:00+00:00", 9) == ["2030-01-01T00:00:00+00:00", "2030-01-01T00:01:00+00:00"]
+
+
+def test_ticks_end_where_the_calendar_ends() -> None:
+    row = PeriodicTask(interval=IntervalSchedule(every=3_000 * 365, period="days"))
+    assert len(ticks(row, "2026-11-20T16:30:00+00:00", 10)) == 2

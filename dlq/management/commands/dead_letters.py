@@ -9,10 +9,12 @@ from dlq.answers import letter_row
 from dlq.models import DeadLetter
 from jobs.errors import JobError
 from jobs.management.command import (
+    MOST,
     StationCommand,
     add_arguments_of_a_job,
     add_json,
     add_reason,
+    number,
     person,
     verbs,
 )
@@ -28,13 +30,13 @@ class Command(StationCommand):
         listing = verb.add_parser("list", help="newest first")
         listing.add_argument("--status", choices=[*DeadLetter.Status.values, "all"], default="open")
         listing.add_argument("--task")
-        listing.add_argument("--limit", type=int, default=50)
+        listing.add_argument("--limit", type=number(MOST), default=50)
         add_json(listing)
         requeue = verb.add_parser("requeue", help="give their jobs one more attempt")
         add_arguments_of_a_job(requeue)
         discard = verb.add_parser("discard", help="close them, keeping the record")
         for one in (requeue, discard):
-            one.add_argument("ids", nargs="+", type=int, metavar="ID")
+            one.add_argument("ids", nargs="+", type=number(MOST), metavar="ID")
             add_reason(one)
 
     def handle(self, **options: Any) -> None:
@@ -42,7 +44,7 @@ class Command(StationCommand):
 
     def list_(self, *, status: str, task: str, limit: int, as_json: bool) -> None:
         asked = {k: v for k, v in {"status": status, "task": task}.items() if v not in (None, "all")}
-        letters = DeadLetter.objects.defer("traceback").filter(**asked)[: max(limit, 1)]
+        letters = DeadLetter.objects.defer("traceback").filter(**asked)[:limit]
         self.show([letter_row(letter, unredacted=False) for letter in letters], COLUMNS, as_json=as_json)
 
     def requeue_(self, *, ids: list[int], job_args: Any, job_kwargs: Any, reason: str) -> None:

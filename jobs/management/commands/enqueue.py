@@ -7,7 +7,8 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
-from jobs.management.command import StationCommand, add_arguments_of_a_job, add_json
+from jobs.api.schemas import CENTURY
+from jobs.management.command import MOST, StationCommand, add_arguments_of_a_job, add_json, number
 from jobs.models import Job
 from jobs.posting import Post, PostsRefused, post
 from jobs.states import ENDED, State
@@ -27,7 +28,7 @@ class Command(StationCommand):
         parser.add_argument("--delay", type=_seconds, metavar="S", help="seconds from now")
         parser.add_argument("--expires", type=_seconds, metavar="S", help="seconds from now")
         parser.add_argument("--unique-key", dest="unique_key")
-        parser.add_argument("--count", type=_count, default=1, metavar="N", help="so many of them")
+        parser.add_argument("--count", type=number(MOST), default=1, metavar="N", help="so many of them")
         parser.add_argument("--wait", action="store_true", help="until all have ended; exit 1 if one ended badly")
         add_json(parser)
 
@@ -80,12 +81,6 @@ def _endings(ids: list[str]) -> Iterator[None]:
 
 def _seconds(text: str) -> float:
     value = float(text)
-    if not 0 <= value < float("inf"):
-        raise argparse.ArgumentTypeError("seconds from now: 0 or more")
+    if not 0 <= value <= CENTURY:
+        raise argparse.ArgumentTypeError(f"seconds from now: 0 to {CENTURY:,}")
     return value
-
-
-def _count(text: str) -> int:
-    if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError("a number of jobs: 1 or more")
-    return int(text)

@@ -8,10 +8,12 @@ from jobs import operations
 from jobs.api.answers import job_detail, job_row
 from jobs.errors import UnknownJob, WrongState
 from jobs.management.command import (
+    MOST,
     StationCommand,
     add_arguments_of_a_job,
     add_json,
     add_reason,
+    number,
     person,
     verbs,
 )
@@ -30,7 +32,7 @@ class Command(StationCommand):
         listing.add_argument("--state", choices=State.values)
         listing.add_argument("--task")
         listing.add_argument("--queue")
-        listing.add_argument("--limit", type=int, default=50)
+        listing.add_argument("--limit", type=number(MOST), default=50)
         showing = verb.add_parser("show", help="one job, with arguments and end")
         showing.add_argument("id")
         for one in (listing, showing):
@@ -48,7 +50,7 @@ class Command(StationCommand):
 
     def list_(self, *, state: str, task: str, queue: str, limit: int, as_json: bool) -> None:
         asked = {k: v for k, v in {"state": state, "task": task, "queue": queue}.items() if v}
-        jobs = Job.objects.light().filter(**asked).order_by("-created_at", "-id")[: max(limit, 1)]
+        jobs = Job.objects.light().filter(**asked).order_by("-created_at", "-id")[:limit]
         self.show([job_row(job) for job in jobs], COLUMNS, as_json=as_json)
 
     def show_(self, *, id: str, as_json: bool) -> None:

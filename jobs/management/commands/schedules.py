@@ -5,10 +5,11 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 from django_celery_beat.models import PeriodicTask
 
-from jobs.management.command import StationCommand, add_json, verbs
+from jobs.management.command import StationCommand, add_json, number, verbs
 from jobs.schedules import builtin
 from jobs.schedules.preview import next_ticks, words
 
+MOST_TICKS = 10_000
 COLUMNS = ("name", "task", "words", "enabled", "next", "last_run")
 
 
@@ -21,7 +22,7 @@ class Command(StationCommand):
         verb.add_parser("sync", help="add missing built-in schedules; edited ones stay as they are")
         preview = verb.add_parser("preview", help="the next ticks of one schedule")
         preview.add_argument("name")
-        preview.add_argument("--count", type=int, default=5)
+        preview.add_argument("--count", type=number(MOST_TICKS), default=5)
         add_json(preview)
 
     def handle(self, **options: Any) -> None:
