@@ -27,7 +27,8 @@ def _development() -> dict[str, Any]:
 
 
 DEVELOPMENT = _development()
-DEBUG = env.bool("DEBUG", default=bool(DEVELOPMENT))
+# A server that was given its key is none of development's, whatever lies in DATA_DIR.
+DEBUG = env.bool("DEBUG", default=bool(DEVELOPMENT) and not env("SECRET_KEY", default=""))
 
 
 def _secret_key() -> str:

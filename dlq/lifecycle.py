@@ -20,6 +20,7 @@ from dlq.models import DeadLetter
 from jobs import activity, operations
 from jobs.errors import UnknownJob
 from jobs.lifecycle import Death
+from jobs.models import Job
 from jobs.queries import JobQuerySet
 
 Status = DeadLetter.Status
@@ -69,6 +70,9 @@ def requeue(
     arguments that the task does not accept, ArgumentsRefused.
     """
     with transaction.atomic(using=_using()):
+        # The jobs first, as their own requeue locks them: two that meet must not block each other.
+        of = DeadLetter.objects.filter(pk__in=letter_ids).values("job_id")
+        list(Job.objects.select_for_update().filter(id__in=of).order_by("created_at", "id").values_list("id"))
         letters = _open(letter_ids, needs_job=True)
         if args is None and kwargs is None:
             return _requeue_unchanged(letters, by, reason)

@@ -10,12 +10,20 @@ from pythonjsonlogger.json import JsonFormatter
 running: contextvars.ContextVar[tuple[str, str, int] | None] = contextvars.ContextVar("running", default=None)
 
 
+#: Whether that job's task declares secrets: Celery's own lines then don't say what it returned or raised.
+secretive: contextvars.ContextVar[bool] = contextvars.ContextVar("secretive", default=False)
+TELLTALES = ("return_value", "exc", "traceback", "args", "kwargs")
+
+
 class JobFilter(logging.Filter):
     """Puts job_id, task and attempt on every record made while a job runs."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         if job := running.get():
             record.job_id, record.task, record.attempt = job
+        if secretive.get() and record.name == "celery.app.trace" and isinstance(record.args, dict):
+            record.args = {**record.args, **dict.fromkeys(TELLTALES, "[redacted]")}
+            record.exc_info = record.exc_text = None
         return True
 
 

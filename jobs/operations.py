@@ -16,7 +16,7 @@ from jobs.queues import declared
 from jobs.redaction import repr_for_events
 from jobs.registry import registered_tasks
 from jobs.signatures import signature_of
-from jobs.states import REQUEUEABLE, State
+from jobs.states import REQUEUEABLE
 
 
 def revoke(ids: Sequence[str], *, by: str, reason: str = "", terminate: bool = False) -> Revoked:
@@ -62,6 +62,8 @@ def requeue_changed(
             raise UnknownJob(job_id)
         if job.state not in REQUEUEABLE:
             raise WrongState(job_id, job.state, "requeued")
+        if lifecycle.has_successor(job_id, using):
+            raise WrongState(job_id, "already requeued with changes", "requeued again")
         body = with_arguments(job.body, args, kwargs)
         _check(job.task, body)
         new = _successor(job, body)
@@ -130,10 +132,9 @@ def purge(queue: str, *, by: str, reason: str = "") -> int:
     """Cancel every queued job of the queue; how many. Their hints are dropped at the claim."""
     using = _of(queue)
     with transaction.atomic(using=using):
-        queued = Job.objects.using(using).filter(queue=queue, state=State.QUEUED).values_list("id", flat=True)
-        done = control.revoke(list(queued))
-        activity.record(by, "purge", "queue", queue, reason, using=using, cancelled=len(done.cancelled))
-    return len(done.cancelled)
+        cancelled = control.purge(Job.objects.using(using).filter(queue=queue))
+        activity.record(by, "purge", "queue", queue, reason, using=using, cancelled=cancelled)
+    return cancelled
 
 
 def _of(queue: str) -> str:

@@ -12,7 +12,9 @@ from kombu.exceptions import KombuError
 from kombu.utils.functional import maybe_list
 
 from jobs import lifecycle
+from jobs.conf import conf
 from jobs.models import Job
+from jobs.queries import JobQuerySet
 from jobs.states import LIVE, State
 
 logger = logging.getLogger(__name__)
@@ -51,6 +53,13 @@ def revoke(ids: Sequence[str], *, terminate: bool = False, signal: str | None = 
     )
 
 
+def purge(jobs: JobQuerySet) -> int:
+    """Cancel those of the jobs that are queued, some at a time; how many."""
+    ids = list(jobs.filter(state=State.QUEUED).values_list("id", flat=True))
+    size = conf().batch
+    return sum(len(revoke(ids[start : start + size]).cancelled) for start in range(0, len(ids), size))
+
+
 def expire(ids: Sequence[str] | None = None, *, limit: int = 500, using: str) -> list[Job]:
     """End waiting jobs whose time has passed (of `ids`, or any), and what waits for them; the jobs that expired."""
     with transaction.atomic(using=using):
@@ -85,10 +94,8 @@ class LedgerControl(Control):
 
     def purge(self, connection: Any = None) -> int:
         """Cancel every queued job, then drop the hints; how many jobs. (`celery purge` drops hints only.)"""
-        using = router.db_for_write(Job)
-        queued = Job.objects.using(using).filter(state=State.QUEUED).values_list("id", flat=True)
-        done = revoke(list(queued))
+        cancelled = purge(Job.objects.using(router.db_for_write(Job)).all())
         super().purge(connection)
-        return len(done.cancelled)
+        return cancelled
 
     discard_all = purge

@@ -15,6 +15,7 @@ from jobs.messages import dumps, loads
 from jobs.models import Job
 from jobs.queues import declared
 from jobs.redaction import repr_for_events
+from jobs.registry import registered_tasks
 
 #: Ours, not the message's.
 OURS = ("tags", "unique_key", "root_job_id", "requeued_from_id")
@@ -44,7 +45,7 @@ def draft(app: Any, name: str, message: Any, options: dict[str, Any]) -> Job:
         properties=properties,
         retry_policy={},
     )
-    task = app.tasks.get(name)
+    task = registered_tasks().get(name)
     if getattr(task, "secrets", None):
         headers["argsrepr"], headers["kwargsrepr"] = repr_for_events(task, body[0], body[1])
     max_retries = getattr(task, "max_retries", None)

@@ -154,7 +154,7 @@ def _claimed_and_traced(
             control.expire([job_id], using=using)
         logger.info("The hint of job %s is dropped: %s", job_id, claimed.value)
         return _handed_back(Ignore(claimed.value), states.IGNORED)
-    return _traced(tracer, claimed, request)
+    return _traced(task, tracer, claimed, request)
 
 
 def _claim(task: Any, job_id: str, request: dict[str, Any], ticket: dict[str, str], using: str) -> Claimed | Refusal:
@@ -177,7 +177,7 @@ def _hard_limit(task: Any, request: dict[str, Any]) -> float:
     return float(given or task.time_limit or settings.CELERY_TASK_TIME_LIMIT)
 
 
-def _traced(tracer: Callable[..., Any], claimed: Claimed, request: dict[str, Any]) -> Any:
+def _traced(task: Any, tracer: Callable[..., Any], claimed: Claimed, request: dict[str, Any]) -> Any:
     args, kwargs = _fill(request, claimed)
     held = current.Claim(
         claimed.id,
@@ -191,6 +191,7 @@ def _traced(tracer: Callable[..., Any], claimed: Claimed, request: dict[str, Any
         body=claimed.body,
     )
     logged = logs.running.set((claimed.id, claimed.task, claimed.attempt))
+    hidden = logs.secretive.set(bool(getattr(task, "secrets", None)))
     try:
         with current.active(held):
             done = tracer(claimed.id, args, kwargs, request)
@@ -198,6 +199,7 @@ def _traced(tracer: Callable[..., Any], claimed: Claimed, request: dict[str, Any
                 settle.leftover(held, done.info)
         return done
     finally:
+        logs.secretive.reset(hidden)
         logs.running.reset(logged)
 
 

@@ -19,6 +19,10 @@ from jobs import lifecycle
 from jobs.ledger import current, settle
 from jobs.ledger.execution import TICKET
 from jobs.models import Job
+from jobs.redaction import MASK, secrets_of
+
+#: Fields of events that hold what a body returned or raised.
+TELLTALES = ("result", "exception", "traceback")
 
 
 class LedgerRequest(Request):
@@ -60,6 +64,12 @@ class LedgerRequest(Request):
             super().on_failure(exc_info, send_failed_event=send_failed_event, return_ok=return_ok)
             if self.held.retry is not None and not self.held.settled:
                 settle.retried(self.held, settle.failure_of(exc_info.exception))
+
+    def send_event(self, type: str, **fields: Any) -> None:
+        """What a task with secrets returned or said may hold them."""
+        if secrets_of(self.task):
+            fields = {k: MASK if v and k in TELLTALES else v for k, v in fields.items()}
+        super().send_event(type, **fields)
 
     def on_timeout(self, soft: bool, timeout: float) -> None:
         """The hard limit: `mark_as_failure` settles by our token."""

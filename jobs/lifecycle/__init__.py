@@ -16,7 +16,7 @@ from jobs.lifecycle.queueing import (
     resume,
     set_limits,
 )
-from jobs.lifecycle.requeueing import give_on, requeue, succeed_by
+from jobs.lifecycle.requeueing import give_on, has_successor, requeue, succeed_by
 from jobs.lifecycle.ringing import ring, ring_after_commit
 from jobs.lifecycle.settling import (
     Death,
@@ -55,6 +55,7 @@ __all__ = (
     "free_stale_slots",
     "give_on",
     "give_slots_back",
+    "has_successor",
     "hold_unknown",
     "mark_rung",
     "pause",

@@ -6,6 +6,7 @@ from django.db import transaction
 from django.db.models import Q
 from django.db.models.functions import Now
 
+from jobs.conf import conf
 from jobs.lifecycle.ringing import COLUMNS, ring_after_commit
 from jobs.models import Job, Queue, QueueSlot
 from jobs.queues import declared
@@ -54,12 +55,13 @@ def clear_holds(which: Q, using: str, first: int | None = None) -> int:
     """End the hold of queued jobs (the `first` n in order of acceptance, or all) and ring them."""
     with transaction.atomic(using=using):
         held = Job.objects.using(using).filter(which, state=State.QUEUED).order_by("created_at", "id")
-        jobs = list(held.only(*COLUMNS)[:first])
-        Job.objects.using(using).filter(id__in=[job.id for job in jobs], state=State.QUEUED).update(
-            hold=Hold.NONE, rung_at=Now()
-        )
-        ring_after_commit(jobs, using)
-    return len(jobs)
+        ids = list(held.values_list("id", flat=True)[:first])
+        for start in range(0, len(ids), conf().batch):
+            some = Job.objects.using(using).filter(id__in=ids[start : start + conf().batch], state=State.QUEUED)
+            jobs = list(some.order_by("created_at", "id").only(*COLUMNS))
+            some.update(hold=Hold.NONE, rung_at=Now())
+            ring_after_commit(jobs, using)
+    return len(ids)
 
 
 def hold(job_id: str, why: Hold, using: str) -> None:

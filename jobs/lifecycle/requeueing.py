@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.db import transaction
-from django.db.models import F, Q, Value
+from django.db.models import Exists, F, OuterRef, Q, Value
 from django.db.models.functions import Greatest, Now
 
 from jobs.lifecycle import chords
 from jobs.lifecycle.queueing import paused
 from jobs.lifecycle.ringing import ring_after_commit
+from jobs.messages import readable
 from jobs.models import Job
 from jobs.signals import job_requeued
 from jobs.states import ENDED, REQUEUE, REQUEUEABLE, Hold, State
@@ -24,11 +25,12 @@ MESSAGE = (
 def requeue(ids: Sequence[str], *, by: str, reason: str = "", using: str) -> list[str]:
     """Give dead, cancelled and expired jobs one more attempt; the ids that were in such a state.
 
-    Left out: a job whose unique key a live job has by now.
+    Left out: a job whose unique key a live job has by now, one that a changed job replaced, one that can't be read.
     """
     with transaction.atomic(using=using):
         found = Job.objects.using(using).select_for_update().filter(id__in=list(ids), state__in=REQUEUEABLE)
-        jobs = _without_twin([job for job in found.order_by("created_at", "id") if job.hold != Hold.REPLACED], using)
+        free = found.exclude(hold=Hold.REPLACED).exclude(Exists(_successors(OuterRef("id"), using)))
+        jobs = _without_twin([job for job in free.order_by("created_at", "id") if readable(job.body)], using)
         for queue in {job.queue for job in jobs}:
             _queue_again([job for job in jobs if job.queue == queue], queue, using)
         chords.count_up(jobs, using)
@@ -65,6 +67,15 @@ def _queue_again(jobs: list[Job], queue: str, using: str) -> None:
     )
     if not hold:
         ring_after_commit(jobs, using)
+
+
+def has_successor(job_id: str, using: str) -> bool:
+    """Whether a changed job already runs, or has succeeded, in the place of this one."""
+    return _successors(job_id, using).exists()
+
+
+def _successors(job_id: Any, using: str) -> Any:
+    return Job.objects.using(using).filter(requeued_from_id=job_id).exclude(state__in=REQUEUEABLE)
 
 
 def succeed_by(old: Job, new_id: str, *, by: str, reason: str = "", using: str) -> None:

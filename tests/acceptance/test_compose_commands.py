@@ -92,7 +92,7 @@ def test_of_two_beats_one_leads_and_the_other_takes_over(station: Station) -> No
 
 def test_flower_answers_and_stops(station: Station) -> None:
     port = free_port()
-    env = {**_environment("flower", station), "FLOWER_PORT": str(port)}
+    env = {**_environment("flower", station), "FLOWER_PORT": str(port), "FLOWER_BASIC_AUTH": "ann:secret"}
     process = station.start("flower", command("flower"), env)
     wait_for(lambda: _answers(f"http://127.0.0.1:{port}/healthcheck", process), 60, "flower")
     assert "not found" not in process.output(), "no .env is no event"
@@ -104,10 +104,12 @@ def test_flowers_revoke_button_cancels_a_waiting_job(station: Station) -> None:
     station.manage("enqueue", "tests.plain_tasks.add", "--args", "[1, 2]")
     waiting = "SELECT id FROM jobs_job WHERE task = %s AND state = 'queued'"
     id = str(station.sql(waiting, "tests.plain_tasks.add")[0]["id"])
-    env = {**_environment("flower", station), "FLOWER_PORT": str(port)}
+    env = {**_environment("flower", station), "FLOWER_PORT": str(port), "FLOWER_BASIC_AUTH": "ann:secret"}
     process = station.start("flower", command("flower"), env)
     wait_for(lambda: _answers(f"http://127.0.0.1:{port}/healthcheck", process), 60, "flower")
-    answer = httpx.post(f"http://127.0.0.1:{port}/api/task/revoke/{id}", timeout=20)
+    revoke = f"http://127.0.0.1:{port}/api/task/revoke/{id}"
+    assert httpx.post(revoke, timeout=20).status_code == 401, "without a name anybody could"
+    answer = httpx.post(revoke, timeout=20, auth=("ann", "secret"))
     assert answer.status_code == 200, answer.text
     station.wait_state(id, "cancelled")
 

@@ -1,11 +1,16 @@
 """What people do: the move and its activity row are one, or neither."""
 
+from dataclasses import replace
+
 import pytest
 from celery.exceptions import TaskRevokedError
 from celery.result import AsyncResult
 
 from jobs import activity, operations
+from jobs.conf import conf
 from jobs.errors import ArgumentsRefused, UnknownJob, UnknownQueue, UnknownTask, WrongState
+from jobs.ledger import control
+from jobs.lifecycle import queueing
 from jobs.messages import arguments
 from jobs.models import Activity, Job, Queue
 from jobs.states import ENDED, REQUEUEABLE, WAITING, State
@@ -111,6 +116,30 @@ def test_a_changed_requeue_is_a_new_job_linked_to_the_old(bell: ValkeyServer) ->
     assert [act[:4] for act in acts()] == [("ada", "requeue changed", "job", old)]
 
 
+def test_a_job_is_replaced_once() -> None:
+    """A second press, or a plain requeue after it, would do the work twice; once that one has ended it may be mended."""
+    old = mail()
+    new = operations.requeue_changed(old, args=[], by="ada")
+    with pytest.raises(WrongState, match="already requeued with changes"):
+        operations.requeue_changed(old, args=[], by="ada")
+    assert operations.requeue([old], by="ada") == []
+    operations.revoke([new], by="ada")
+    assert operations.requeue_changed(old, args=[], by="ada") != new
+
+
+def test_of_two_who_press_at_once_one_replaces_it() -> None:
+    old = mail()
+
+    def press() -> str:
+        try:
+            return operations.requeue_changed(old, args=[], by="ada")
+        except WrongState:
+            return "refused"
+
+    assert "refused" in together(press, press)
+    assert Job.objects.filter(requeued_from_id=old).count() == 1
+
+
 def test_what_is_not_given_is_kept() -> None:
     old = mail()
     new = operations.requeue_changed(old, args=[], by="ada")
@@ -144,6 +173,19 @@ def test_a_task_that_is_gone_is_told_so() -> None:
 
 
 # --- queues ---
+
+
+def test_a_long_queue_is_resumed_and_purged_in_parts(bell: ValkeyServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A statement takes only so many parameters."""
+    few = replace(conf(), batch=2)
+    for module in (control, queueing):
+        monkeypatch.setattr(module, "conf", lambda: few)
+    ids = [queued() for _ in range(5)]
+    operations.pause("default", by="ada")
+    bell.flushall()
+    assert operations.resume("default", by="ada") == 5
+    assert sorted(rung(bell, "default")) == sorted(ids)
+    assert operations.purge("default", by="ada") == 5
 
 
 def test_a_pause_and_a_resume_are_recorded(bell: ValkeyServer) -> None:

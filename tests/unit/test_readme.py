@@ -20,8 +20,8 @@ ALL = "\n".join(PAGES.values())
 SETTINGS = (ROOT / "config" / "settings.py").read_text()
 #: The example of the README, and what only a running station has.
 NOT_HERE = {"jobs/tasks/count_words.py"}
-#: .env.example only: docker-compose.yml makes DATABASE_URL of it.
-OF_COMPOSE = {"POSTGRES_PASSWORD"}
+#: .env.example only: docker-compose.yml makes DATABASE_URL of the one, Flower reads the other.
+OF_COMPOSE = {"POSTGRES_PASSWORD", "FLOWER_BASIC_AUTH"}
 #: For `make run`, or settled by the image.
 OF_ONE_MACHINE = {"DATA_DIR", "DEBUG", "HOST", "PORT", "ADMIN_USERNAME", "ADMIN_PASSWORD"}
 

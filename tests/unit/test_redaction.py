@@ -1,7 +1,11 @@
 """What a task calls secret is seen by nobody who may not see it."""
 
+from types import SimpleNamespace
+from typing import Any
+
 from celery import Celery
 
+from jobs.ledger.request import LedgerRequest
 from jobs.redaction import MASK, redacted, redacted_text, redacted_value, repr_for_events
 
 app = Celery("redaction", set_as_current=False)
@@ -79,3 +83,14 @@ def test_a_result_of_a_task_without_secrets_is_untouched():
 def test_events_carry_no_secret():
     shown = repr_for_events(sign_in, ["ann", "hunter2"], {"payment": {"card": "4111"}})
     assert shown == (f"('ann', '{MASK}')", f"{{'payment': {{'card': '{MASK}'}}}}")
+
+
+def test_events_do_not_tell_what_a_task_with_secrets_returned_or_raised() -> None:
+    sent: dict[str, Any] = {}
+    request = LedgerRequest.__new__(LedgerRequest)
+    request.id = "j1"
+    request._eventer = SimpleNamespace(enabled=True, send=lambda kind, **fields: sent.update(fields))
+    for secrets, shown in ((("password",), MASK), ((), "{'token': 'hunter2'}")):
+        request._task = SimpleNamespace(secrets=secrets, send_events=True)
+        request.send_event("task-succeeded", result="{'token': 'hunter2'}", runtime=0.1)
+        assert (sent["result"], sent["runtime"]) == (shown, 0.1)
