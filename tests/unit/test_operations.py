@@ -117,7 +117,7 @@ def test_a_changed_requeue_is_a_new_job_linked_to_the_old(bell: ValkeyServer) ->
 
 
 def test_a_job_is_replaced_once() -> None:
-    """A second press, or a plain requeue after it, would do the work twice; once that one has ended it may be mended."""
+    """A second press, or a plain requeue after it, would do the work twice; once that one ended it may be mended."""
     old = mail()
     new = operations.requeue_changed(old, args=[], by="ada")
     with pytest.raises(WrongState, match="already requeued with changes"):
