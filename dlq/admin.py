@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.admin.utils import quote
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
@@ -13,7 +14,7 @@ from django.utils.safestring import SafeString
 from dlq import lifecycle
 from dlq.models import DeadLetter
 from jobs.console.acting import ReadOnlyAdmin, ReasonForm, answered, many, who, why
-from jobs.console.arguments import ChangingAdmin, pretty, shown_arguments, shown_text
+from jobs.console.arguments import ChangingAdmin, refuse_undecodable, shown_part, shown_text
 from jobs.console.drawing import NONE, badge, both, moment, verbatim
 from jobs.console.filters import QueueFilter, StaticFilter, TaskFilter
 from jobs.console.paging import CAP
@@ -95,6 +96,8 @@ class DeadLetterAdmin(ChangingAdmin, ReadOnlyAdmin):
     @admin.action(description="Requeue selected dead letters", permissions=["operate"])
     def requeue(self, request: HttpRequest, queryset: QuerySet[DeadLetter]) -> None:
         ids = self.selected(request, queryset)
+        letters = DeadLetter.objects.filter(pk__in=ids, job_id__isnull=False)
+        refuse_undecodable("dead letter", letters.values_list("pk", "body").iterator())
         done = lifecycle.requeue([int(pk) for pk in ids], by=who(request), reason=why(request))
         self.message_user(request, _said("Requeued", len(done), len(ids)), "success" if done else "warning")
 
@@ -179,7 +182,7 @@ class DeadLetterAdmin(ChangingAdmin, ReadOnlyAdmin):
     def _arguments(self, letter: Any, part: int) -> SafeString | str:
         if not letter.job_id:
             return "Undecodable"
-        return verbatim(pretty(shown_arguments(letter.request, letter.task, letter.body)[part]))
+        return shown_part(letter.request, letter.task, letter.body, part)
 
 
 def figures(request: HttpRequest) -> Iterable[Figure]:
@@ -193,7 +196,7 @@ def figures(request: HttpRequest) -> Iterable[Figure]:
 def _job_link(job_id: str | None) -> SafeString | str:
     if not job_id:
         return NONE
-    return format_html('<a href="{}">{}</a>', reverse("admin:jobs_job_change", args=[job_id]), job_id)
+    return format_html('<a href="{}">{}</a>', reverse("admin:jobs_job_change", args=[quote(job_id)]), job_id)
 
 
 def _said(verb: str, done: int, asked: int) -> str:

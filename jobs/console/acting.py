@@ -7,7 +7,8 @@ from django import forms
 from django.contrib import messages
 from django.contrib.admin import ModelAdmin, ShowFacets
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME, ActionForm
-from django.core.exceptions import PermissionDenied
+from django.contrib.admin.utils import quote, unquote
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
@@ -33,7 +34,20 @@ class WhyForm(ActionForm):
     )
 
 
-class ReadOnlyAdmin(AnyAdmin):
+class AskedAdmin(AnyAdmin):
+    """A URL asks what the page offers to ask, and nothing beside it."""
+
+    def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest | None = None) -> bool:
+        """Only the page's filters: any other column in the URL would tell what redaction hides."""
+        offered = {getattr(given, "parameter_name", f"{given}__exact") for given in self.list_filter}
+        return lookup in offered and "\x00" not in str(value)
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+        # PostgreSQL takes no NUL.
+        return None if "\x00" in object_id else super().get_object(request, object_id, from_field)
+
+
+class ReadOnlyAdmin(AskedAdmin):
     """Rows that no person adds, changes or deletes."""
 
     show_full_result_count = False
@@ -57,7 +71,7 @@ class ReadOnlyAdmin(AnyAdmin):
         return False
 
 
-class ActingAdmin(AnyAdmin):
+class ActingAdmin(AskedAdmin):
     """Actions gated by `operate_permission` or the admin's; an action that is not allowed is a 403, not a shrug."""
 
     change_form_template = "admin/acting.html"
@@ -79,6 +93,7 @@ class ActingAdmin(AnyAdmin):
 
     def response_action(self, request: HttpRequest, queryset: QuerySet[Any], *more: Any) -> HttpResponse | None:
         try:
+            self._check_selected(request)
             response = super().response_action(request, queryset, *more)
         except JobError as refused:
             self.message_user(request, str(refused), messages.ERROR)
@@ -91,7 +106,7 @@ class ActingAdmin(AnyAdmin):
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        obj = self.get_object(request, object_id)
+        obj = self.get_object(request, unquote(object_id))
         buttons = self.buttons_for(request, obj) if obj else []
         why = self.action_form(auto_id=False)["reason"] if issubclass(self.action_form, WhyForm) else None
         context = {"buttons": buttons, "why": why, **(extra_context or {})}
@@ -104,7 +119,8 @@ class ActingAdmin(AnyAdmin):
 
     def page_of(self, pk: Any) -> str:
         """The URL of one row's page."""
-        return reverse(f"{self.admin_site.name}:{self.opts.app_label}_{self.opts.model_name}_change", args=[pk])
+        name = f"{self.admin_site.name}:{self.opts.app_label}_{self.opts.model_name}_change"
+        return reverse(name, args=[quote(str(pk))])
 
     def selected(self, request: HttpRequest, queryset: QuerySet[Any]) -> list[str]:
         """The ids that were ticked, also those that meanwhile left the list; or those of the whole list."""
@@ -114,6 +130,16 @@ class ActingAdmin(AnyAdmin):
         if len(ids) > MOST:
             raise TooManySelected
         return [str(pk) for pk in ids]
+
+    def _check_selected(self, request: HttpRequest) -> None:
+        """Django itself would ask the database for whatever was sent."""
+        for pk in request.POST.getlist(ACTION_CHECKBOX_NAME):
+            try:
+                self.opts.pk.clean(pk, None)
+            except ValidationError as error:
+                raise NoRowSelected(pk) from error
+            if "\x00" in pk:
+                raise NoRowSelected(pk)
 
     def ask(
         self, request: HttpRequest, form: forms.Form, question: str, ids: Sequence[str], lines: Sequence[Any] = ()
@@ -157,6 +183,13 @@ def who(request: HttpRequest) -> str:
 def many(count: int, noun: str) -> str:
     """`1 job`, `2 jobs`."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+class NoRowSelected(JobError):
+    """What was ticked can't be the key of a row."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(f"No row has the key {key!r}. Go back to the list, and select rows there.")
 
 
 class TooManySelected(JobError):

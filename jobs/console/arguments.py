@@ -1,22 +1,25 @@
 """Arguments on the console: shown exactly, without secrets, and changed before a requeue."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from celery import current_app
 from django import forms
 from django.contrib import messages
+from django.contrib.admin.utils import quote, unquote
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
+from django.utils.safestring import SafeString
 
 from jobs.console.acting import ActingAdmin, WhyForm, who
+from jobs.console.drawing import verbatim
 from jobs.errors import ArgumentsRefused, JobError
 from jobs.messages import arguments, dumps, loads
-from jobs.redaction import MASK, redacted, redacted_text, redacted_value
+from jobs.redaction import MASK, redacted, redacted_text, redacted_value, secrets_of
 
 
 def task_named(name: str) -> Any | None:
@@ -28,17 +31,42 @@ def task_named(name: str) -> Any | None:
 def shown_arguments(request: HttpRequest, task: str, body: str) -> tuple[list[Any], dict[str, Any]]:
     """(args, kwargs) as this person may see them."""
     args, kwargs = arguments(body)
-    return (args, kwargs) if _sees_all(request) else redacted(task_named(task), args, kwargs)
+    return (args, kwargs) if sees_all(request) else redacted(task_named(task), args, kwargs)
+
+
+def shown_part(request: HttpRequest, task: str, body: str, part: int) -> SafeString | str:
+    """The arguments by position (0) or by name (1), drawn as this person may see them."""
+    return verbatim(pretty(shown_arguments(request, task, body)[part])) if decodable(body) else "Undecodable"
 
 
 def shown_text(request: HttpRequest, text: str, task: str, body: str) -> str:
     """An error or a traceback as this person may see it."""
-    return text if _sees_all(request) else redacted_text(text, task_named(task), *arguments(body))
+    if sees_all(request):
+        return text
+    return redacted_text(text, task_named(task), *arguments(body)) if decodable(body) else _unless_secret(task, text)
 
 
 def shown_value(request: HttpRequest, value: Any, task: str, body: str) -> Any:
     """A result as this person may see it."""
-    return value if _sees_all(request) else redacted_value(value, task_named(task), *arguments(body))
+    if sees_all(request):
+        return value
+    return redacted_value(value, task_named(task), *arguments(body)) if decodable(body) else _unless_secret(task, value)
+
+
+def decodable(body: str) -> bool:
+    """Whether its arguments can be told; those that can't be can't be run either."""
+    try:
+        arguments(body)
+    except Exception:  # noqa: BLE001  (whatever a stored form makes its reader say)
+        return False
+    return True
+
+
+def refuse_undecodable(noun: str, bodies: Iterable[tuple[Any, str]]) -> None:
+    """Raises Undecodable for the first of the (key, body)s that can't run again."""
+    for key, body in bodies:
+        if not decodable(body):
+            raise Undecodable(noun, key)
 
 
 def pretty(value: Any) -> str:
@@ -58,7 +86,9 @@ class JsonField(forms.CharField):
     def clean(self, value: Any) -> Any:
         try:
             read = loads(super().clean(value))
-        except (ValueError, RecursionError) as error:
+        except forms.ValidationError:
+            raise
+        except Exception as error:
             raise forms.ValidationError(f"This is not JSON: {error}") from error
         if not isinstance(read, self.kind):
             wanted = "a list, such as [1, 2]" if self.kind is list else 'an object, such as {"amount": 10}'
@@ -95,6 +125,10 @@ class ChangingAdmin(ActingAdmin):
         """Whether its state allows it."""
         raise NotImplementedError
 
+    def buttons_for(self, request: HttpRequest, obj: Any) -> list[tuple[str, str]]:
+        pressable = super().buttons_for(request, obj)
+        return [(name, words) for name, words in pressable if name != "requeue" or decodable(obj.body)]
+
     def get_urls(self) -> list[URLPattern]:
         name = f"{self.opts.app_label}_{self.opts.model_name}_requeue_changed"
         view = self.admin_site.admin_view(self.requeue_changed_view)
@@ -103,8 +137,8 @@ class ChangingAdmin(ActingAdmin):
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        obj = self.get_object(request, object_id)
-        offered = obj and self.has_operate_permission(request) and self.may_requeue(obj)
+        obj = self.get_object(request, unquote(object_id))
+        offered = obj and self.has_operate_permission(request) and self.may_requeue(obj) and decodable(obj.body)
         form = ArgumentsForm(initial=self._filled(request, obj)) if offered else None
         return super().change_view(request, object_id, form_url, {"arguments_form": form, **(extra_context or {})})
 
@@ -112,9 +146,12 @@ class ChangingAdmin(ActingAdmin):
         """The form by itself, with its errors; a good one requeues and leads to the new job."""
         if not (self.has_operate_permission(request) and self.has_view_permission(request)):
             raise PermissionDenied
-        obj = self.get_object(request, object_id)
+        obj = self.get_object(request, unquote(object_id))
         if obj is None:
             raise Http404
+        if not decodable(obj.body):
+            self.message_user(request, str(Undecodable(str(self.opts.verbose_name), obj.pk)), messages.ERROR)
+            return HttpResponseRedirect(self.page_of(obj.pk))
         form = ArgumentsForm(request.POST or None, initial=self._filled(request, obj))
         new_id = self._press(request, obj, form) if form.is_valid() else None
         return self._lead_to(request, obj, new_id) if new_id else self._form_page(request, obj, form)
@@ -124,7 +161,7 @@ class ChangingAdmin(ActingAdmin):
         old_args, old_kwargs = arguments(obj.body)
         args, kwargs = (
             (said["args"], said["kwargs"])
-            if _sees_all(request)
+            if sees_all(request)
             else (
                 unmasked(said["args"], old_args),
                 unmasked(said["kwargs"], old_kwargs),
@@ -139,7 +176,7 @@ class ChangingAdmin(ActingAdmin):
         return None
 
     def _lead_to(self, request: HttpRequest, obj: Any, new_id: str) -> HttpResponse:
-        url = reverse("admin:jobs_job_change", args=[new_id])
+        url = reverse("admin:jobs_job_change", args=[quote(new_id)])
         self.message_user(
             request, format_html('Requeued with changes as <a href="{}">job {}</a>.', url, new_id), messages.SUCCESS
         )
@@ -172,5 +209,20 @@ def unmasked(given: Any, original: Any) -> Any:
     return given
 
 
-def _sees_all(request: HttpRequest) -> bool:
+def sees_all(request: HttpRequest) -> bool:
+    """Whether nothing is masked for this person."""
     return bool(request.user.has_perm("jobs.view_payload"))
+
+
+def _unless_secret(name: str, value: Any) -> Any:
+    """Secrets among arguments that nobody can read can't be told from the rest."""
+    task = task_named(name)
+    return MASK if task is None or secrets_of(task) else value
+
+
+class Undecodable(JobError):
+    """A stored message that can't be read, so that it can't run again."""
+
+    def __init__(self, noun: str, key: Any) -> None:
+        self.key = key
+        super().__init__(f"The message of {noun} {key} can't be decoded, so that it can't run again. Post it anew.")

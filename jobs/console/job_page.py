@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.admin.utils import quote, unquote
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils import timezone
@@ -13,10 +14,13 @@ from django.utils.safestring import SafeString
 from django_celery_results.models import TaskResult
 
 from jobs.console.acting import AnyAdmin
-from jobs.console.arguments import pretty, shown_arguments, shown_text, shown_value
+from jobs.console.arguments import pretty, shown_part, shown_text, shown_value
 from jobs.console.drawing import NONE, both, moment, span, state, verbatim
 from jobs.models import Attempt, Job
 from jobs.states import Hold, State
+
+#: Characters of its last error that a job keeps; its attempt keeps them all.
+CUT = 500
 
 
 class JobPage(AnyAdmin):
@@ -32,8 +36,8 @@ class JobPage(AnyAdmin):
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        job = self.get_object(request, object_id)
-        context = {"attempts": _attempts(request, job), "title": f"Job {object_id}", "subtitle": None} if job else {}
+        job = self.get_object(request, unquote(object_id))
+        context = {"attempts": _attempts(request, job), "title": f"Job {job.pk}", "subtitle": None} if job else {}
         return super().change_view(request, object_id, form_url, {**context, **(extra_context or {})})
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
@@ -73,7 +77,8 @@ class JobPage(AnyAdmin):
             return NONE
         if not hasattr(job, "request"):
             return job.error
-        said = shown_text(job.request, job.message, job.task, job.body)
+        # Redacted whole, then cut: half a secret is none that could be found.
+        said = shown_text(job.request, _whole_message(job), job.task, job.body)[:CUT]
         return format_html("<strong>{}</strong> {}", job.error, said)
 
     @admin.display(description="comes from")
@@ -111,17 +116,19 @@ class JobPage(AnyAdmin):
         return both(job.finished_at)
 
     @admin.display(description="progress")
-    def progress_line(self, job: Job) -> str:
-        said = json.loads(job.progress) if job.progress else {}
+    def progress_line(self, job: Any) -> str:
+        said = shown_value(job.request, json.loads(job.progress) if job.progress else {}, job.task, job.body)
+        if not isinstance(said, dict):
+            return str(said)
         return f"{said.get('done')} of {said.get('total')} {said.get('note', '')}".strip() if said else NONE
 
     @admin.display(description="by position")
     def positional(self, job: Any) -> SafeString | str:
-        return verbatim(pretty(shown_arguments(job.request, job.task, job.body)[0]))
+        return shown_part(job.request, job.task, job.body, 0)
 
     @admin.display(description="by name")
     def keywords(self, job: Any) -> SafeString | str:
-        return verbatim(pretty(shown_arguments(job.request, job.task, job.body)[1]))
+        return shown_part(job.request, job.task, job.body, 1)
 
     @admin.display(description="returned")
     def result(self, job: Any) -> SafeString | str:
@@ -133,7 +140,7 @@ class JobPage(AnyAdmin):
         return verbatim(pretty(shown_value(job.request, json.loads(text), job.task, job.body)))
 
     def _link(self, pk: str) -> SafeString:
-        return format_html('<a href="{}">{}</a>', reverse("admin:jobs_job_change", args=[pk]), pk)
+        return format_html('<a href="{}">{}</a>', reverse("admin:jobs_job_change", args=[quote(pk)]), pk)
 
 
 def _attempts(request: HttpRequest, job: Job) -> list[dict[str, Any]]:
@@ -149,6 +156,12 @@ def _attempts(request: HttpRequest, job: Job) -> list[dict[str, Any]]:
         }
         for attempt in Attempt.objects.filter(job_id=job.pk)
     ]
+
+
+def _whole_message(job: Job) -> str:
+    """What the last error said, also beyond what the job keeps of it."""
+    last = Attempt.objects.filter(job_id=job.pk).last() if len(job.message) >= CUT else None
+    return last.message if last and last.message.startswith(job.message) else job.message
 
 
 def _end(job: Job) -> datetime | None:

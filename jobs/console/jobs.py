@@ -11,7 +11,7 @@ from django.urls import reverse
 
 from jobs import operations
 from jobs.console.acting import ReadOnlyAdmin, ReasonForm, answered, many, who, why
-from jobs.console.arguments import ChangingAdmin
+from jobs.console.arguments import ChangingAdmin, refuse_undecodable
 from jobs.console.filters import QueueFilter, StateFilter, TaskFilter
 from jobs.console.job_page import JobPage
 from jobs.console.paging import CAP
@@ -76,6 +76,7 @@ class JobAdmin(JobPage, ChangingAdmin, ReadOnlyAdmin):
     @admin.action(description="Requeue selected jobs", permissions=["operate"])
     def requeue(self, request: HttpRequest, queryset: QuerySet[Job]) -> None:
         ids = self.selected(request, queryset)
+        refuse_undecodable("job", Job.objects.filter(pk__in=ids).values_list("pk", "body").iterator())
         done = operations.requeue(ids, by=who(request), reason=why(request))
         left = f" {len(ids) - len(done)} not dead, cancelled or expired." if len(done) < len(ids) else ""
         self.message_user(request, f"Requeued {many(len(done), 'job')}.{left}", "success" if done else "warning")

@@ -12,7 +12,7 @@ from django.utils.safestring import SafeString
 from django_celery_results.models import GroupResult, TaskResult
 
 from jobs.console.acting import ReadOnlyAdmin
-from jobs.console.arguments import pretty, shown_arguments, shown_text, shown_value
+from jobs.console.arguments import pretty, shown_part, shown_text, shown_value
 from jobs.console.drawing import NONE, badge, both, moment, verbatim
 from jobs.console.filters import StaticFilter
 from jobs.models import Job
@@ -76,13 +76,13 @@ class TaskResultAdmin(ReadOnlyAdmin):
     def positional(self, result: Any) -> SafeString | str:
         if result.job is None:
             return NONE
-        return verbatim(pretty(shown_arguments(result.request, result.job.task, result.job.body)[0]))
+        return shown_part(result.request, result.job.task, result.job.body, 0)
 
     @admin.display(description="by name")
     def keywords(self, result: Any) -> SafeString | str:
         if result.job is None:
             return NONE
-        return verbatim(pretty(shown_arguments(result.request, result.job.task, result.job.body)[1]))
+        return shown_part(result.request, result.job.task, result.job.body, 1)
 
     @admin.display(description="result")
     def returned(self, result: Any) -> SafeString | str:

@@ -19,6 +19,7 @@ from django_celery_beat.models import (
 
 from jobs import activity
 from jobs.console.acting import ActingAdmin, many, who
+from jobs.console.arguments import sees_all, shown_part
 from jobs.console.drawing import badge, moment
 from jobs.messages import loads
 from jobs.posting import task_named
@@ -61,6 +62,20 @@ class PeriodicTaskAdmin(RecordedAdmin, beat.PeriodicTaskAdmin):
     actions = ("enable_tasks", "disable_tasks", "toggle_tasks", "run_tasks")
     buttons = ("run_tasks", "enable_tasks", "disable_tasks")
     ordering = ("name",)
+
+    # --- who sees what ---
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Arguments may hold secrets, and a form's field would save the mask: some get them as text, masked."""
+        found = super().get_fieldsets(request, obj)
+        if obj is None or sees_all(request):
+            return found
+        obj.request = request
+        masked = {"fields": ("positional", "keywords")}
+        return [(name, {**part, **masked} if "kwargs" in part["fields"] else part) for name, part in found]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return (*super().get_readonly_fields(request, obj), "positional", "keywords")
 
     # --- pressing ---
 
@@ -117,9 +132,22 @@ class PeriodicTaskAdmin(RecordedAdmin, beat.PeriodicTaskAdmin):
     def words(self, schedule: PeriodicTask) -> str:
         return words(schedule)
 
+    @admin.display(description="by position")
+    def positional(self, schedule: Any) -> SafeString | str:
+        return shown_part(schedule.request, schedule.task, _body(schedule), 0)
+
+    @admin.display(description="by name")
+    def keywords(self, schedule: Any) -> SafeString | str:
+        return shown_part(schedule.request, schedule.task, _body(schedule), 1)
+
     @admin.display(description="last run")
     def last_run(self, schedule: PeriodicTask) -> SafeString | str:
         return moment(schedule.last_run_at)
+
+
+def _body(schedule: PeriodicTask) -> str:
+    """Its arguments, as a job's message holds them."""
+    return f"[{schedule.args}, {schedule.kwargs}, {{}}]"
 
 
 class TimingAdmin(RecordedAdmin, beat.ScheduleAdmin):
