@@ -28,6 +28,8 @@ TELLTALES = ("result", "exception", "traceback")
 class LedgerRequest(Request):
     """A received hint. Its token is made here, so that parent and child hold the same fence."""
 
+    ending = False
+
     def __init__(self, message: Any, **opts: Any) -> None:
         super().__init__(message, **opts)
         # The channel may be gone when the job ends (Redis was away): kombu then says AttributeError, which nobody
@@ -62,6 +64,8 @@ class LedgerRequest(Request):
             if self._was_lost(exc_info.exception) and self._crashed(exc_info.exception):
                 self.acknowledge()
             super().on_failure(exc_info, send_failed_event=send_failed_event, return_ok=return_ok)
+            if self._already_revoked:
+                self.acknowledge()
             if self.held.retry is not None and not self.held.settled:
                 settle.retried(self.held, settle.failure_of(exc_info.exception))
 
@@ -86,8 +90,18 @@ class LedgerRequest(Request):
         """
         if signal is not None and signals.signum(signal) == SIGTERM:
             signal = TERM_SIGNAME
-        with current.active(self.held):
-            super().terminate(pool, signal)
+        self.ending = True
+        try:
+            with current.active(self.held):
+                super().terminate(pool, signal)
+        finally:
+            self.ending = False
+
+    def acknowledge(self) -> None:
+        """Not while the child is only being told to end: the next hint would be handed to a dying process, and its
+        place in the worker never come back. `on_failure` acknowledges when the child is gone."""
+        if not self.ending:
+            super().acknowledge()
 
     def cancel(self, pool: Any, signal: Any = None, emit_retry: bool = True) -> None:
         """A soft shutdown, or a connection that was cut: the job goes back to its queue, the attempt is given back."""
