@@ -22,6 +22,8 @@ class DeadLetter(models.Model):
     queue = models.CharField(max_length=100)
     #: [args, kwargs, embed] as kombu's JSON text, as the job had them.
     body = models.TextField(blank=True, default="")
+    #: The bytes of an undecodable message as they lay in Redis; null for every other letter.
+    raw = models.BinaryField(null=True)
     attempts = models.PositiveIntegerField(default=0)
     reason = models.CharField(max_length=15, choices=Reason.choices)
     error = models.CharField(max_length=255, blank=True, default="")

@@ -53,6 +53,9 @@ class Job(models.Model):
     #: {"done": n, "total": n, "note": "..."} as JSON text.
     progress = models.TextField(null=True)
 
+    #: Effects that this job asked for again and that were not done twice (`jobs.ledger.once`).
+    duplicates_prevented = models.PositiveIntegerField(default=0, db_default=0)
+
     #: First id in its line of edited requeues: what outside services get as idempotency key.
     root_job_id = models.CharField(max_length=255)
     requeued_from_id = models.CharField(max_length=255, null=True)
@@ -181,6 +184,8 @@ class Worker(models.Model):
     started_at = models.DateTimeField()
     heartbeat_at = models.DateTimeField()
     stopped_at = models.DateTimeField(null=True)
+    #: What `doctor` asks of it: {"remap_sigterm": bool, "soft_shutdown": s, "skew": s of its clock to the database's}.
+    facts: Any = models.JSONField(default=dict, blank=True)
 
     class Meta:
         default_permissions = ("view",)
@@ -201,6 +206,23 @@ class Lease(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name}: {self.holder}"
+
+
+class Effect(models.Model):
+    """Something that must happen once: its row commits with the effect itself (`jobs.ledger.once`)."""
+
+    key = models.CharField(primary_key=True, max_length=255)
+    #: The job that did it; null outside a worker.
+    job_id = models.CharField(max_length=255, null=True)
+    #: What the effect returned, as JSON text.
+    value = models.TextField(default="null")
+    made_at = models.DateTimeField()
+
+    class Meta:
+        default_permissions = ("view",)
+
+    def __str__(self) -> str:
+        return self.key
 
 
 class Activity(models.Model):
