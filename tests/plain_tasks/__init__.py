@@ -63,6 +63,15 @@ def slow(seconds: float, word: str = "slow") -> str:
 
 
 @shared_task(bind=True)
+def journaled(self: Task, seconds: float = 0) -> str:
+    """Says in the journal that it began and that it ended, by its id."""
+    write(f"start {self.request.id}")
+    time.sleep(seconds)
+    write(f"end {self.request.id}")
+    return str(self.request.id)
+
+
+@shared_task(bind=True)
 def whoami(self: Task) -> dict[str, Any]:
     request = self.request
     write(f"ran {request.id}")

@@ -1,0 +1,1 @@
+"""What breaks, one fault a test: the rows of docs/reliability.md."""
