@@ -12,9 +12,10 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from dlq import lifecycle
+from dlq.answers import seen_message, seen_raw
 from dlq.models import DeadLetter
 from jobs.console.acting import ReadOnlyAdmin, ReasonForm, answered, many, who, why
-from jobs.console.arguments import ChangingAdmin, refuse_undecodable, shown_part, shown_text
+from jobs.console.arguments import ChangingAdmin, refuse_undecodable, sees_all, shown_part, shown_text
 from jobs.console.drawing import NONE, badge, both, moment, verbatim
 from jobs.console.filters import QueueFilter, StaticFilter, TaskFilter
 from jobs.console.paging import CAP
@@ -23,6 +24,8 @@ from jobs.states import Reason
 
 Status = DeadLetter.Status
 LOOKS = {Status.OPEN: ("✕", "bad"), Status.REQUEUED: ("↻", "busy"), Status.DISCARDED: ("⊘", "")}
+#: Bytes of an undecodable message that its page shows.
+RAW_DRAWN = 16 * 1024
 
 
 class StatusFilter(StaticFilter):
@@ -67,6 +70,7 @@ class DeadLetterAdmin(ChangingAdmin, ReadOnlyAdmin):
         ("Times", {"fields": ("died_at", "closed", "before", "after")}),
         ("Arguments", {"fields": ("positional", "keywords")}),
         ("Traceback", {"fields": ("trace",)}),
+        ("Message", {"fields": ("bytes", "text", "base64")}),
     )
 
     # --- finding ---
@@ -118,6 +122,10 @@ class DeadLetterAdmin(ChangingAdmin, ReadOnlyAdmin):
             obj.request = request
         return tuple(name for _, part in self.fieldsets or () for name in part["fields"])  # type: ignore[misc]
 
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        missing = ("Message",) if obj is None or obj.raw is None else ("Arguments", "Traceback")
+        return [fieldset for fieldset in self.fieldsets or () if fieldset[0] not in missing]
+
     @admin.display(description="letter")
     def number(self, letter: DeadLetter) -> str:
         return f"#{letter.pk}"
@@ -130,7 +138,10 @@ class DeadLetterAdmin(ChangingAdmin, ReadOnlyAdmin):
     def what(self, letter: Any) -> SafeString | str:
         if not hasattr(letter, "request"):
             return str(letter.error or NONE)
-        said = shown_text(letter.request, letter.message, letter.task, letter.body) if letter.job_id else ""
+        if letter.job_id is None:
+            said = seen_message(letter, unredacted=sees_all(letter.request))
+        else:
+            said = shown_text(letter.request, letter.message, letter.task, letter.body)
         return format_html("<strong>{}</strong> {}", letter.error, said)
 
     @admin.display(description="reason")
@@ -179,9 +190,24 @@ class DeadLetterAdmin(ChangingAdmin, ReadOnlyAdmin):
             return NONE
         return verbatim(shown_text(letter.request, letter.traceback, letter.task, letter.body))
 
+    @admin.display(description="bytes kept")
+    def bytes(self, letter: DeadLetter) -> str:
+        return f"{len(letter.raw or b''):,}"
+
+    @admin.display(description="as text")
+    def text(self, letter: Any) -> SafeString | str:
+        return self._raw(letter, "text")
+
+    @admin.display(description="as base64")
+    def base64(self, letter: Any) -> SafeString | str:
+        return self._raw(letter, "base64")
+
+    def _raw(self, letter: Any, form: str) -> SafeString | str:
+        seen = seen_raw(letter.raw[:RAW_DRAWN], unredacted=sees_all(letter.request))[form]
+        more = "" if len(letter.raw) <= RAW_DRAWN else f"Its first {RAW_DRAWN:,} bytes; the API gives all that is kept."
+        return format_html("{}{}", verbatim(seen), more)
+
     def _arguments(self, letter: Any, part: int) -> SafeString | str:
-        if not letter.job_id:
-            return "Undecodable"
         return shown_part(letter.request, letter.task, letter.body, part)
 
 

@@ -1,9 +1,11 @@
-"""Dead letters as the API and the commands show them; secrets hidden from those who may not see them."""
+"""Dead letters as the API, the commands and the console show them; secrets hidden from those who may not see them."""
 
+from base64 import b64encode
 from typing import Any
 
 from dlq.models import DeadLetter
 from jobs.api.answers import arguments_of, shown, shown_text
+from jobs.redaction import MASK
 
 
 def letter_row(letter: DeadLetter, *, unredacted: bool) -> dict[str, Any]:
@@ -20,7 +22,7 @@ def letter_row(letter: DeadLetter, *, unredacted: bool) -> dict[str, Any]:
         "attempts": letter.attempts,
         "reason": letter.reason,
         "error": letter.error,
-        "message": shown_text(letter.message, letter.task, args, kwargs, unredacted=unredacted),
+        "message": seen_message(letter, unredacted=unredacted),
         "fingerprint": letter.fingerprint,
         "status": letter.status,
         "created_at": letter.created_at,
@@ -29,3 +31,29 @@ def letter_row(letter: DeadLetter, *, unredacted: bool) -> dict[str, Any]:
         "close_reason": letter.close_reason,
         "replaced_by": letter.replaced_by_id,
     }
+
+
+def letter_detail(letter: DeadLetter, *, unredacted: bool) -> dict[str, Any]:
+    """A dead letter with its traceback, and the bytes of a message that names no job."""
+    trace = shown_text(letter.traceback, letter.task, *arguments_of(letter.body), unredacted=unredacted)
+    raw = None if letter.raw is None else seen_raw(bytes(letter.raw), unredacted=unredacted)
+    return {**letter_row(letter, unredacted=unredacted), "traceback": trace or None, "raw": raw}
+
+
+def seen_message(letter: DeadLetter, *, unredacted: bool) -> str:
+    """What its end said. Of a message that names no job nobody knows which part is secret, and this may quote it."""
+    if letter.job_id is None and letter.message:
+        return letter.message if unredacted else MASK
+    return shown_text(letter.message, letter.task, *arguments_of(letter.body), unredacted=unredacted)
+
+
+def seen_raw(raw: bytes, *, unredacted: bool) -> dict[str, Any]:
+    """The bytes as text and as base64."""
+    seen = {"text": legible(raw), "base64": b64encode(raw).decode()} if unredacted else {"text": MASK, "base64": MASK}
+    return {"bytes": len(raw), **seen}
+
+
+def legible(raw: bytes) -> str:
+    """The bytes as text: what is no printable UTF-8 as an escape (`\\xff`, `\\n`), a backslash as two."""
+    text = raw.replace(b"\\", b"\\\\").decode("utf-8", "backslashreplace")
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)

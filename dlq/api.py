@@ -7,7 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from ninja import Field, Query, Router, Schema
 
 from dlq import lifecycle
-from dlq.answers import letter_row
+from dlq.answers import letter_detail, letter_row
 from dlq.errors import LetterClosed, LetterWithoutJob, UnknownLetter
 from dlq.models import DeadLetter
 from jobs.api.answers import reply
@@ -58,6 +58,19 @@ class LetterOut(Schema):
     created_at: str
 
 
+class RawOut(Schema):
+    """The bytes of a message that names no job, as they lay in the queue (at most a MiB)."""
+
+    bytes: int
+    text: str
+    base64: str
+
+
+class LetterDetailOut(LetterOut):
+    traceback: str | None
+    raw: RawOut | None
+
+
 class LettersOut(Schema):
     items: list[LetterOut]
     next: str | None
@@ -73,6 +86,15 @@ def list_letters(request: HttpRequest, filters: Query[LetterFilters]) -> HttpRes
     unredacted = request.auth.may(VIEW_PAYLOAD)  # type: ignore[attr-defined]
     rows, following = page(_filtered(filters), filters.cursor, filters.limit)
     return reply({"items": [letter_row(letter, unredacted=unredacted) for letter in rows], "next": following})
+
+
+@router.get("/{int:letter_id}", auth=May(VIEW), response=LetterDetailOut, summary="Show one dead letter")
+def show_letter(request: HttpRequest, letter_id: int) -> HttpResponse:
+    _must_be_a_number(letter_id)
+    letter = DeadLetter.objects.filter(pk=letter_id).first()
+    if letter is None:
+        raise UnknownLetter(letter_id)
+    return reply(letter_detail(letter, unredacted=request.auth.may(VIEW_PAYLOAD)))  # type: ignore[attr-defined]
 
 
 @router.post("/{int:letter_id}/requeue", auth=May(OPERATE), response={202: AcceptedOut}, summary="Requeue its job")
@@ -105,4 +127,4 @@ def _must_be_a_number(letter_id: int) -> None:
 def _filtered(filters: LetterFilters) -> QuerySet[Any]:
     columns = ("status", "task", "queue", "error", "reason", "fingerprint")
     asked = {name: getattr(filters, name) for name in columns if getattr(filters, name) not in (None, "all")}
-    return DeadLetter.objects.defer("traceback").filter(**asked)
+    return DeadLetter.objects.defer("traceback", "raw").filter(**asked)

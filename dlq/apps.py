@@ -13,7 +13,7 @@ class DlqConfig(AppConfig):
     def ready(self) -> None:
         from dlq import lifecycle
         from jobs import retention
-        from jobs.signals import job_died, job_requeued
+        from jobs.signals import job_died, job_requeued, message_undecodable
 
         def on_died(*, deaths: Any, using: str, **_: Any) -> None:
             lifecycle.file(deaths, using=using)
@@ -23,7 +23,11 @@ class DlqConfig(AppConfig):
         ) -> None:
             lifecycle.close_requeued(job_ids, replaced_by=replaced_by, by=by, reason=reason, using=using)
 
+        def on_undecodable(*, raw: bytes, queue: str, error: str, message: str = "", using: str, **_: Any) -> None:
+            lifecycle.file_undecodable(raw, queue=queue, error=error, message=message, using=using)
+
         job_died.connect(on_died, weak=False, dispatch_uid="dlq.file")
         job_requeued.connect(on_requeued, weak=False, dispatch_uid="dlq.close")
+        message_undecodable.connect(on_undecodable, weak=False, dispatch_uid="dlq.undecodable")
         retention.pruners.append(lifecycle.prune)
         retention.keepers.append(lifecycle.unneeded)

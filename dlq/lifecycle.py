@@ -20,10 +20,16 @@ from dlq.models import DeadLetter
 from jobs import activity, operations
 from jobs.errors import UnknownJob
 from jobs.lifecycle import Death
+from jobs.messages import storable
 from jobs.models import Job
 from jobs.queries import JobQuerySet
+from jobs.states import Reason
 
 Status = DeadLetter.Status
+#: What a letter without a job has as its task.
+NAMELESS = "?"
+#: Bytes of an undecodable message that are kept: ours are at most as large as arguments may be.
+RAW_KEPT = 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -42,6 +48,21 @@ def file(deaths: Sequence[Death], *, using: str) -> list[DeadLetter]:
         # Whatever left it open, a death must never fail for it.
         _close(DeadLetter.objects.using(using).filter(pk__in=still_open), Status.REQUEUED, "", "Died again")
     return DeadLetter.objects.using(using).bulk_create([_letter(death, earlier) for death in deaths])
+
+
+def file_undecodable(raw: bytes, *, queue: str, error: str, message: str = "", using: str) -> DeadLetter:
+    """A letter of a message that names no job, with its bytes as they lay in the queue (the first MiB of them)."""
+    size = f"The message had {len(raw):,} bytes; the first {RAW_KEPT:,} are kept." if len(raw) > RAW_KEPT else ""
+    return DeadLetter.objects.using(using).create(
+        task=NAMELESS,
+        queue=queue[:100],
+        raw=raw[:RAW_KEPT],
+        reason=Reason.UNDECODABLE,
+        error=error[:255],
+        message=storable(f"{message} {size}".strip()),
+        fingerprint=fingerprint(NAMELESS, error, ""),
+        created_at=Now(),
+    )
 
 
 def close_requeued(
@@ -150,21 +171,16 @@ def _earlier(deaths: Iterable[Death], using: str) -> dict[str, DeadLetter]:
 def _letter(death: Death, earlier: dict[str, DeadLetter]) -> DeadLetter:
     job = death.job
     return DeadLetter(
-        job_id=job.id or None,
+        job_id=job.id,
         task=job.task,
         queue=job.queue,
         body=job.body,
         attempts=job.attempt,
         reason=death.reason,
         error=death.error[:255],
-        message=_text(death.message),
-        traceback=_text(death.traceback),
+        message=storable(death.message),
+        traceback=storable(death.traceback),
         fingerprint=fingerprint(job.task, death.error, death.traceback),
         created_at=Now(),
         previous=earlier.get(job.id) or earlier.get(job.requeued_from_id or ""),
     )
-
-
-def _text(text: str) -> str:
-    """PostgreSQL keeps no NUL in text; an error may hold one."""
-    return text.replace("\x00", "\\x00")

@@ -13,4 +13,4 @@ class DeadLetterQuerySet(models.QuerySet[Any]):
 
     def light(self) -> "DeadLetterQuerySet":
         """Without the columns that can be large: for lists."""
-        return self.defer("body", "traceback")
+        return self.defer("body", "traceback", "raw")

@@ -208,6 +208,7 @@ def test_the_document_describes_every_call(api):
         "/tasks/{name_or_id}/revoke",
         "/tasks/{name_or_id}/requeue",
         "/dead-letters",
+        "/dead-letters/{letter_id}",
         "/dead-letters/{letter_id}/requeue",
         "/dead-letters/{letter_id}/discard",
         "/queues",

@@ -6,7 +6,7 @@ from django.db import transaction
 from dlq import lifecycle
 from dlq.models import DeadLetter
 from jobs.lifecycle import Death, Failure, die_waiting
-from jobs.messages import arguments, dumps
+from jobs.messages import arguments
 from jobs.models import Job
 from jobs.states import Reason, State
 from tests.support.deaths import dead, die, posted
@@ -88,13 +88,6 @@ def test_a_letter_that_was_left_open_never_stands_in_the_way_of_a_death() -> Non
     lifecycle.file([again], using="default")
     first, second = DeadLetter.objects.order_by("pk")
     assert (first.status, second.status, second.previous) == ("requeued", "open", first)
-
-
-def test_a_message_that_names_no_job_is_filed_without_one() -> None:
-    nameless = Job(id="", task="?", queue="emails", body=dumps("raw bytes"))
-    lifecycle.file([Death(nameless, Reason.UNDECODABLE, "DecodeError", "no id", "")], using="default")
-    lifecycle.file([Death(nameless, Reason.UNDECODABLE, "DecodeError", "no id", "")], using="default")
-    assert list(DeadLetter.objects.values_list("job_id", "previous")) == [(None, None)] * 2
 
 
 def test_text_that_postgresql_refuses_is_written_visibly() -> None:

@@ -9,10 +9,9 @@ from dlq.lifecycle import Requeued
 from dlq.models import DeadLetter
 from jobs import operations
 from jobs.errors import ArgumentsRefused, UnknownJob
-from jobs.lifecycle import Death
-from jobs.messages import arguments, dumps
+from jobs.messages import arguments
 from jobs.models import Activity, Job
-from jobs.states import Reason, State
+from jobs.states import State
 from tests.support.deaths import dead
 
 pytestmark = pytest.mark.django_db
@@ -23,8 +22,7 @@ def _letter(*args: object) -> DeadLetter:
 
 
 def _nameless() -> DeadLetter:
-    job = Job(id="", task="?", queue="emails", body=dumps("raw bytes"))
-    return lifecycle.file([Death(job, Reason.UNDECODABLE, "DecodeError", "", "")], using="default")[0]
+    return lifecycle.file_undecodable(b"raw bytes", queue="emails", error="DecodeError", using="default")
 
 
 def test_requeue_gives_the_same_job_one_more_attempt() -> None:

@@ -44,7 +44,7 @@ class Command(StationCommand):
 
     def list_(self, *, status: str, task: str, limit: int, as_json: bool) -> None:
         asked = {k: v for k, v in {"status": status, "task": task}.items() if v not in (None, "all")}
-        letters = DeadLetter.objects.defer("traceback").filter(**asked)[:limit]
+        letters = DeadLetter.objects.defer("traceback", "raw").filter(**asked)[:limit]
         self.show([letter_row(letter, unredacted=False) for letter in letters], COLUMNS, as_json=as_json)
 
     def requeue_(self, *, ids: list[int], job_args: Any, job_kwargs: Any, reason: str) -> None:
