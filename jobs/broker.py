@@ -25,6 +25,12 @@ OPTIONS: Any = settings.CELERY_BROKER_TRANSPORT_OPTIONS
 PREFIX: str = OPTIONS["global_keyprefix"]
 STEPS: list[int] = OPTIONS["priority_steps"]
 
+#: How a canary begins in Redis; then its list and its stamp. It is no message: the transport keeps it from kombu.
+CANARY = b"stationmaster-canary "
+
+#: Keys of ours that are no queues' lists: no queue's name holds a colon.
+SEEN = "canary:"
+
 #: What the worker must not see: the table keeps the time, a message has none.
 TIMELESS = {"eta": None, "expires": None}
 
@@ -134,6 +140,17 @@ def depths(queues: Iterable[str]) -> dict[str, int]:
     lengths: list[int] = pipeline.execute()
     per_queue = len(STEPS)
     return {name: sum(lengths[i * per_queue : (i + 1) * per_queue]) for i, name in enumerate(names)}
+
+
+def canary_stamp(raw: bytes) -> tuple[str, str] | None:
+    """Of a popped canary the (key, value) that the popper must SET, which tells the reconciler that it came through.
+
+    None: a hint. The key is without the prefix, for kombu's client adds that.
+    """
+    if not raw.startswith(CANARY):
+        return None
+    line, _, stamp = raw[len(CANARY) :].decode(errors="replace").rpartition(" ")
+    return (f"{SEEN}{line}", stamp) if line and stamp.isdecimal() else None
 
 
 def alive() -> bool:

@@ -178,3 +178,20 @@ def seconds(act: Callable[[], Any]) -> float:
     start = time.monotonic()
     act()
     return time.monotonic() - start
+
+
+# --- Canaries ---
+
+
+def test_a_popped_canary_says_what_its_popper_must_set() -> None:
+    raw = b"stationmaster-canary heavy\x06\x163 1700000000000001"
+    assert broker.canary_stamp(raw) == ("canary:heavy\x06\x163", "1700000000000001")
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [b"", b'{"body": "e30="}', b"stationmaster-canary", b"stationmaster-canary default", b"\xff\xfe",
+     b"stationmaster-canary default soon", b"stationmaster-canary  17"],
+)  # fmt: skip
+def test_what_is_no_canary_is_a_message(raw: bytes) -> None:
+    assert broker.canary_stamp(raw) is None
