@@ -12,12 +12,19 @@ import redis
 from tests.support.processes import Process, free_port
 from tests.support.waiting import wait_for
 
+#: Persistent: what it was told outlives its process.
+DEFAULTS = {"bind": "127.0.0.1", "appendonly": "yes", "save": ""}
+
 
 class ValkeyServer:
-    """One server on a free port with its own directory; what it was told survives `restart`, not `flushall`."""
+    """One server on a free port with its own directory; what it was told survives `restart`, not `flushall`.
 
-    def __init__(self, port: int | None = None, directory: Path | None = None) -> None:
+    `settings` are lines of its configuration, such as `appendonly="no"` or `maxmemory_policy="allkeys-lru"`.
+    """
+
+    def __init__(self, port: int | None = None, directory: Path | None = None, **settings: str) -> None:
         self.port = port or free_port()
+        self.settings = {**DEFAULTS, **settings}
         self.directory = directory or Path(tempfile.mkdtemp(prefix="stationmaster-valkey-"))
         self._own_directory = directory is None
         self.process: Process | None = None
@@ -33,9 +40,9 @@ class ValkeyServer:
     def start(self) -> "ValkeyServer":
         """Start it, unless it runs; returns when it answers."""
         if self.process is None or not self.process.running:
-            options = "--bind 127.0.0.1 --appendonly yes --save".split()
-            command = [str(binary()), "--port", str(self.port), "--dir", str(self.directory), *options, ""]
-            self.process = Process("valkey", command, self.directory / "valkey.log")
+            settings = {"port": str(self.port), "dir": str(self.directory), **self.settings}
+            options = [word for name, value in settings.items() for word in (f"--{name.replace('_', '-')}", value)]
+            self.process = Process("valkey", [str(binary()), *options], self.directory / "valkey.log")
             wait_for(self._answers, 15, f"Valkey on port {self.port}", every=0.02)
         return self
 
@@ -44,9 +51,33 @@ class ValkeyServer:
         if self.process is not None:
             self.process.stop()
 
-    def restart(self) -> None:
+    def kill(self) -> None:
+        """`kill -9`: no time to write anything down."""
+        if self.process is not None:
+            self.process.kill()
+
+    def restart(self, **settings: str) -> None:
+        """Stop and start it; with other settings from now on, if some are given."""
         self.stop()
+        self.settings.update(settings)
         self.start()
+
+    def forget(self) -> None:
+        """Keep nothing from now on: after its end it returns empty."""
+        self.restart(appendonly="no")
+
+    def fill(self, room: int = 0) -> None:
+        """Be full but for so many bytes: its limit is what it holds now, and a little more is refused."""
+        with self.client() as client:
+            used = client.info("memory")["used_memory"]
+            client.config_set("maxmemory", used + room)
+
+    def cut(self) -> int:
+        """Cut every connection at once, and keep the data; how many were cut."""
+        with self.client() as client:
+            return int(client.execute_command("CLIENT", "KILL", "TYPE", "normal")) + int(
+                client.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
+            )
 
     def pause(self) -> None:
         """Silence: connections are taken, nothing is answered."""
