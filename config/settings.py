@@ -185,8 +185,9 @@ CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_TASK_TIME_LIMIT = 300
 CELERY_TASK_SOFT_TIME_LIMIT = 240
-#: Seconds a stopping worker waits for running jobs before it hands them back (with REMAP_SIGTERM=SIGQUIT).
-CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 10
+#: Seconds a stopping worker waits for running jobs before it hands them back (with REMAP_SIGTERM=SIGQUIT). A container
+#: is killed after 10 s unless it is given more.
+CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = env.float("SOFT_SHUTDOWN_TIMEOUT", default=6)
 CELERY_TASK_TRACK_STARTED = True
 CELERY_TASK_DEFAULT_QUEUE = "default"
 CELERY_TASK_CREATE_MISSING_QUEUES = False
@@ -211,7 +212,7 @@ CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = {
     "priority_steps": list(range(10)),
     "queue_order_strategy": "priority",
     # The broom for old hints only; the rescuer brings jobs back. Must exceed every hard limit.
-    "visibility_timeout": 420,
+    "visibility_timeout": env.int("VISIBILITY_TIMEOUT", default=420),
     "socket_connect_timeout": 0.5,
     "socket_timeout": 1,
     "socket_keepalive": True,
@@ -240,6 +241,7 @@ JOBS = {
     "QUEUES": _more_queues(),
     "TIME_SCALE": env.float("JOBS_TIME_SCALE", default=1.0),
     "RETENTION_DAYS": env.int("RETENTION_DAYS", default=30),
+    "ALLOW_UNSAFE_BROKER": env.bool("JOBS_ALLOW_UNSAFE_BROKER", default=False),
 }
 
 # --- What the built-in tasks talk to -----------------------------------------------------------

@@ -6,11 +6,13 @@ from typing import Any
 from django.db import DatabaseError, InterfaceError, router
 from django_celery_beat.schedulers import DatabaseScheduler
 
+from jobs import pulse
 from jobs.clock import Clock
 from jobs.conf import conf
 from jobs.ledger.patience import patiently
 from jobs.lifecycle import set_limits
 from jobs.models import Job
+from jobs.safety import end_if_unsafe
 from jobs.schedules import builtin
 
 logger = logging.getLogger(__name__)
@@ -26,9 +28,14 @@ class LedgerScheduler(DatabaseScheduler):
     clock: Clock | None = None
     led = False
     closed = False
+    #: Redis was asked whether it can be trusted; with what this process ends when it can't.
+    asked = False
+    exit_code: Any = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         kwargs["sync_every_tasks"] = 1
+        if not kwargs.get("lazy"):
+            self.asked = end_if_unsafe()
         super().__init__(*args, **kwargs)
         self.max_interval: float = conf().dispatch_every
         if not kwargs.get("lazy"):
@@ -49,6 +56,8 @@ class LedgerScheduler(DatabaseScheduler):
             # Celery's SIGTERM handler closes us wherever we are and raises SystemExit, which a statement that was
             # under way may turn into an error of its own.
             raise SystemExit
+        pulse.beat("beat")
+        self._ask_once()
         leads = self.clock is not None and self.clock.leader.leads()
         if leads and not self.led:
             self._schedule, self._heap, self._initial_read = None, None, True
@@ -70,3 +79,13 @@ class LedgerScheduler(DatabaseScheduler):
         if self.clock:
             self.clock.stop()
         super().close()
+        if self.exit_code:
+            raise SystemExit(self.exit_code)
+
+    def _ask_once(self) -> None:
+        """Redis was away at the start. Celery ends in order, and with 0, on the SystemExit of a tick."""
+        try:
+            self.asked = self.asked or end_if_unsafe()
+        except SystemExit as end:
+            self.exit_code = end.code
+            raise

@@ -37,6 +37,9 @@ class Conf:
     #: First and longest wait between two tries to reach the database.
     patience_first: float = 0.1
     patience_step_max: float = 2
+    #: A worker that lost Redis tries again after the first wait, then ever slower, never slower than the second.
+    reconnect_first: float = 0.5
+    reconnect_max: float = 4
     #: How often `AsyncResult.get()` looks.
     poll: float = 0.05
     #: No live worker has known a task for this long: its jobs die (a day).
@@ -55,8 +58,12 @@ class Conf:
     breaker: float = 5
     redis_connect_timeout: float = 0.5
     redis_timeout: float = 1
+    #: Start although the broker's settings can lose hints (`jobs.safety`): an alarm instead of a refusal.
+    allow_unsafe_broker: bool = False
     #: A job that kills its worker this many times is dead.
     max_crashes: int = 3
+    #: Bytes of outcomes that a host keeps in DATA_DIR while the database is down; beyond, workers wait.
+    spool_bytes: int = 256 * 1024 * 1024
     #: Rows moved by one statement of the clock.
     batch: int = 500
     #: A chord's header that is drawn from a generator is posted in parts, this often (seconds).
@@ -70,7 +77,8 @@ class Conf:
 
 SCALED = (
     "heartbeat silence lease_margin dispatch_every reconcile_every reconcile_after rescue_every prune_every "
-    "leader_lease crash_backoff patience_first patience_step_max retry_delay retry_delay_after_limit retry_backoff_max"
+    "leader_lease crash_backoff reconnect_first reconnect_max patience_first patience_step_max "
+    "retry_delay retry_delay_after_limit retry_backoff_max"
 ).split()
 
 

@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
 
-from django.conf import settings
-
 from jobs.queues import QueueSpec, declared
 
 
@@ -20,7 +18,9 @@ class Wave(IntEnum):
     VALKEY = 3
 
 
-#: Seconds a wave has to end before it is killed. With the soft shutdown's 10 the sum stays below 30.
+#: Seconds that running jobs have when the station stops; nothing kills us meanwhile, as it would in a container.
+DRAIN = 10
+#: Seconds a wave has to end before it is killed. With DRAIN the sum stays below 30.
 PATIENCE = {Wave.JOBS: 6.0, Wave.WEB: 5.0, Wave.VALKEY: 4.0}
 
 
@@ -36,8 +36,7 @@ class Part:
     @property
     def patience(self) -> float:
         """Seconds between asking it to end and killing it."""
-        drain = settings.CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT if self.wave is Wave.JOBS else 0
-        return float(PATIENCE[self.wave] + drain)
+        return float(PATIENCE[self.wave] + (DRAIN if self.wave is Wave.JOBS else 0))
 
 
 def web() -> Part:
@@ -63,7 +62,8 @@ def concurrency(spec: QueueSpec) -> int:
 def _worker(spec: QueueSpec) -> Part:
     options = ["-Q", spec.name, "-c", str(concurrency(spec)), "-n", f"{spec.name}@%h"]
     # SIGTERM as SIGQUIT: the soft shutdown, which waits for running jobs and then hands the rest back.
-    return Part(f"worker-{spec.name}", _celery("worker", *options), Wave.JOBS, {"REMAP_SIGTERM": "SIGQUIT"})
+    drain = {"REMAP_SIGTERM": "SIGQUIT", "SOFT_SHUTDOWN_TIMEOUT": str(DRAIN)}
+    return Part(f"worker-{spec.name}", _celery("worker", *options), Wave.JOBS, drain)
 
 
 def _celery(*arguments: Any) -> tuple[str, ...]:

@@ -73,8 +73,7 @@ class Station:
             self._greet(keys)
         while not self.wishes.stop.wait(0.2):
             self._tend()
-        drain = settings.CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT
-        self.say(f"Stopping: running jobs have up to {drain} s, then they are handed back.")
+        self.say(f"Stopping: running jobs have up to {parts.DRAIN} s, then they are handed back.")
         for wave in Wave:
             self._end([process for process in self.processes if process.part.wave is wave])
 
@@ -130,8 +129,7 @@ def _prepared() -> Keys:
 
 def _clear_leftovers() -> None:
     """End what a killed supervisor left: first what works, then its Valkey."""
-    patience = settings.CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT + parts.PATIENCE[Wave.JOBS]
-    census.end(lambda: _marked(RUN), patience)
+    census.end(lambda: _marked(RUN), parts.DRAIN + parts.PATIENCE[Wave.JOBS])
     census.end(lambda: _marked(BELL), parts.PATIENCE[Wave.VALKEY])
 
 

@@ -1,0 +1,106 @@
+"""Signs of life for a container's probe: a file that a worker's event loop or a beat's scheduler touches.
+
+It asks neither Redis nor the database: an outage of theirs is no reason to restart a worker.
+"""
+
+import os
+import re
+import socket
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from django.conf import settings
+
+from jobs.conf import conf
+
+#: A pulse is at least this long fresh (seconds), however short the heartbeat is.
+FRESH_AT_LEAST = 5.0
+#: What another host left in a shared DATA_DIR is removed after a day.
+LEFT = 86_400.0
+
+
+@dataclass(frozen=True)
+class Pulse:
+    """The last sign of life of one process."""
+
+    name: str
+    pid: int
+    age: float
+
+    @property
+    def fresh(self) -> bool:
+        return self.age <= bound()
+
+
+def beat(kind: str, name: str = "") -> None:
+    """This process lives, now. `kind` is worker or beat. A disk that can't be written stops nobody."""
+    path = _path(kind, name)
+    now = time.time()
+    try:
+        try:
+            os.utime(path, (now, now))
+        except FileNotFoundError:
+            _make(path)
+    except OSError:
+        pass  # the probe says so: it finds no fresh pulse
+
+
+def read(kind: str) -> list[Pulse]:
+    """The pulses of this kind of process on this host, freshest first; files of processes that ended are removed."""
+    pulses = [pulse for path in directory().glob(f"{kind}-*.*.*") if (pulse := _pulse(path))]
+    return sorted(pulses, key=lambda pulse: pulse.age)
+
+
+def end(kind: str, name: str = "") -> None:
+    """This process ends in order."""
+    _path(kind, name).unlink(missing_ok=True)
+
+
+def bound() -> float:
+    """Seconds after which a pulse is stale."""
+    return max(FRESH_AT_LEAST, 3 * conf().heartbeat)
+
+
+def directory() -> Path:
+    return Path(settings.DATA_DIR) / "pulse"
+
+
+def _path(kind: str, name: str) -> Path:
+    """Process ids of another host (a container that shares the directory) mean nothing here: the host is named too."""
+    return directory() / f"{kind}-{_safe(name) or kind}.{_safe(socket.gethostname())}.{os.getpid()}"
+
+
+def _safe(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9@_-]", "_", name)[:100]
+
+
+def _make(path: Path) -> None:
+    """Complete from its first moment: written beside, then renamed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=".", delete=False) as file:
+        file.write(f"{os.getpid()} {time.time():.0f}\n")
+    os.replace(file.name, path)
+
+
+def _pulse(path: Path) -> Pulse | None:
+    name, host, pid = path.name.partition("-")[2].split(".")
+    try:
+        age = max(0.0, time.time() - path.stat().st_mtime)
+    except FileNotFoundError:
+        return None
+    here = host == _safe(socket.gethostname())
+    if (here and not _runs(int(pid))) or (not here and age > LEFT):
+        path.unlink(missing_ok=True)
+    return Pulse(name, int(pid), age) if here and _runs(int(pid)) else None
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
