@@ -22,14 +22,18 @@ class Conf:
     dispatch_every: float = 0.5
     #: The reconciler looks for lost hints this often.
     reconcile_every: float = 5
-    #: A rung job untouched this long, in a queue that is empty in Redis, has lost its hint.
+    #: A rung job untouched this long may have lost its hint (it has, if its list in Redis is empty).
     reconcile_after: float = 10
+    #: A list in Redis that never gets empty is probed this often.
+    canary_every: float = 10
     #: The rescuer looks for orphans this often.
     rescue_every: float = 5
     #: Results past result_expires are removed this often, a moment long.
     prune_every: float = 30
     #: A beat that does not renew its lease for this long has lost the lead.
-    leader_lease: float = 15
+    leader_lease: float = 12
+    #: One that stands by asks for the lead this often (leader_lease + standby_every <= 15 s).
+    standby_every: float = 1
     #: Waits between the attempts of a job that killed its worker; the last one repeats.
     crash_backoff: tuple[float, ...] = (5, 30, 120)
     #: How long claim and settle wait for a database that is down before they hand the job back.
@@ -76,8 +80,8 @@ class Conf:
 
 
 SCALED = (
-    "heartbeat silence lease_margin dispatch_every reconcile_every reconcile_after rescue_every prune_every "
-    "leader_lease crash_backoff reconnect_first reconnect_max patience_first patience_step_max "
+    "heartbeat silence lease_margin dispatch_every reconcile_every reconcile_after canary_every rescue_every "
+    "prune_every leader_lease standby_every crash_backoff reconnect_first reconnect_max patience_first patience_step_max "
     "retry_delay retry_delay_after_limit retry_backoff_max"
 ).split()
 
