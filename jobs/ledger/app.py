@@ -8,11 +8,14 @@ import django
 from celery import Celery
 from celery.utils.imports import instantiate
 from django.apps import apps
+from kombu.transport import TRANSPORT_ALIASES
 from kombu.utils.imports import symbol_by_name
 from kombu.utils.objects import cached_property
 
 #: What tasks have that name no Request class of their own.
 DEFAULT_REQUEST = "jobs.ledger.request:LedgerRequest"
+# Connections to Redis are ours in every process that has this app.
+TRANSPORT_ALIASES.update(dict.fromkeys(("redis", "rediss"), "jobs.ledger.transport:LedgerTransport"))
 
 
 class LedgerCelery(Celery):
@@ -35,6 +38,10 @@ class LedgerCelery(Celery):
     def control(self) -> Any:
         set_django_up()
         return instantiate(self.control_cls, app=self)
+
+    def _connection(self, *args: Any, **kwargs: Any) -> Any:
+        set_django_up()
+        return super()._connection(*args, **kwargs)
 
     def _get_backend(self) -> Any:
         set_django_up()

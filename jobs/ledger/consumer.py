@@ -1,28 +1,42 @@
-"""The consumer cut: the worker's row and heartbeat, and hints of tasks that this worker does not know."""
+"""The consumer cut: the worker's signs of life, its way back to Redis, and messages that it can't run."""
 
 import logging
-import os
 from typing import Any
 
 from celery.worker.consumer import Consumer
+from celery.worker.state import maybe_shutdown
 from django.db import DatabaseError, InterfaceError, connections, router, transaction
 
-from jobs import lifecycle
+from jobs import lifecycle, pulse
+from jobs.conf import conf
+from jobs.ledger import children, undecodable
 from jobs.ledger.heartbeat import Heartbeat
-from jobs.messages import readable
+from jobs.messages import dumps, readable
 from jobs.models import Job
+from jobs.safety import end_if_unsafe
 from jobs.states import Reason
 
 logger = logging.getLogger(__name__)
+
+
+class NamesNoTask(ValueError):
+    """A message without the name of a task."""
+
+    def __init__(self) -> None:
+        super().__init__("The message names no task.")
 
 
 class LedgerConsumer(Consumer):
     """Celery's consumer; from its start until the pool is empty the worker's heart beats."""
 
     heartbeat: Heartbeat | None = None
+    #: Redis was asked whether it may evict hints.
+    asked = False
 
     def start(self) -> None:
-        _close_connections_before_forks()
+        children.prepare()
+        self._pulse()
+        self.timer.call_repeatedly(conf().heartbeat, self._pulse)
         self.heartbeat = Heartbeat(
             name=self.hostname,
             queues=list(self.app.amqp.queues.consume_from),
@@ -38,6 +52,36 @@ class LedgerConsumer(Consumer):
         super().shutdown()
         if self.heartbeat:
             self.heartbeat.stop()
+        pulse.end("worker", self.hostname)
+
+    def connect(self) -> Any:
+        connection = super().connect()
+        self.asked = self.asked or end_if_unsafe()
+        return connection
+
+    def ensure_connected(self, conn: Any) -> Any:
+        """Try until Redis answers; kombu's own waits between the tries grow to half a minute."""
+
+        def said(error: Exception, wait: float) -> None:
+            logger.error("Redis can't be reached (%s); trying again in %.1f s", error, wait)
+
+        conn.ensure_connection(
+            said,
+            interval_start=conf().reconnect_first,
+            interval_step=conf().reconnect_first,
+            interval_max=conf().reconnect_max,
+            callback=self._meanwhile,
+        )
+        self.first_connection_attempt = False
+        self.broker_connection_retry_attempt = 0
+        return conn
+
+    def _meanwhile(self) -> None:
+        self._pulse()
+        maybe_shutdown()
+
+    def _pulse(self) -> None:
+        pulse.beat("worker", self.hostname)
 
     def on_connection_error_after_connected(self, exc: Exception) -> None:
         """Redis is gone. kombu would put unacked hints back through a connection that it has just closed, and the
@@ -51,14 +95,26 @@ class LedgerConsumer(Consumer):
         super().on_decode_error(message, exc)
         using = router.db_for_write(Job)
         try:
-            job = Job.objects.using(using).filter(id=str(message.headers.get("id"))).first()
-            if job is not None and not readable(job.body):
+            job = Job.objects.using(using).filter(id=str((message.headers or {}).get("id"))).first()
+            if job is None:
+                undecodable.keep(_bytes(message), _queue(message), exc)
+            elif not readable(job.body):
                 with transaction.atomic(using=using):
                     self.app.backend.fail_waiting([job.id], Reason.UNDECODABLE, exc)
         except (DatabaseError, InterfaceError) as error:
             logger.warning("The death of a job can't be written (%s); it is rung again later", error)
         finally:
             connections[using].close()
+
+    def on_unknown_message(self, body: Any, message: Any) -> None:
+        """It names no task."""
+        undecodable.keep(_bytes(message), _queue(message), NamesNoTask())
+        message.ack_log_error(logger, self.connection_errors)
+
+    def on_invalid_task(self, body: Any, message: Any, exc: Exception) -> None:
+        """Of a content type that is not accepted (pickle runs what it likes), or without an id."""
+        super().on_invalid_task(body, message, exc)
+        undecodable.keep(_bytes(message), _queue(message), exc)
 
     def on_unknown_task(self, body: Any, message: Any, exc: Exception) -> None:
         """Held, not dropped: it runs when a worker that knows the task appears."""
@@ -80,14 +136,10 @@ def _channels(connection: Any) -> list[Any]:
     return [channel for channel in channels if channel is not None]
 
 
-def _close_connections_before_forks() -> None:
-    """No connection crosses a fork: the parent's (a result it looked up) are closed before a child is made."""
-    parent = os.getpid()
+def _bytes(message: Any) -> bytes:
+    """The message as it lay in Redis, but for the order of its keys."""
+    return dumps(message._raw).encode()
 
-    def close() -> None:
-        if os.getpid() == parent:
-            for connection in connections.all(initialized_only=True):
-                if not connection.in_atomic_block:
-                    connection.close()
 
-    os.register_at_fork(before=close)
+def _queue(message: Any) -> str:
+    return str((message.delivery_info or {}).get("routing_key") or "")

@@ -5,11 +5,15 @@ import os
 import threading
 from typing import Any
 
+from billiard.common import TERM_SIGNAME
+from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connections, router
 from django.db.models.functions import Now
+from django.utils import timezone
 
 from jobs.conf import conf
 from jobs.ledger import current, settle
+from jobs.lifecycle.moment import now
 from jobs.models import Worker
 
 logger = logging.getLogger(__name__)
@@ -29,6 +33,10 @@ class Heartbeat(threading.Thread):
             "pool": pool,
             "tasks": "\n".join(tasks),
         }
+        self.facts = {
+            "remap_sigterm": TERM_SIGNAME != "SIGTERM",
+            "soft_shutdown": settings.CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT,
+        }
         self.using = router.db_for_write(Worker)
         self.over = threading.Event()
 
@@ -45,8 +53,9 @@ class Heartbeat(threading.Thread):
         """One heartbeat; whether it could be written. A database that is down is no reason to stop."""
         try:
             workers = Worker.objects.using(self.using)
-            if not workers.filter(id=current.PROCESS).update(heartbeat_at=Now(), stopped_at=None):
-                workers.create(id=current.PROCESS, started_at=Now(), heartbeat_at=Now(), **self.row)
+            facts = {**self.facts, "skew": round((now(self.using) - timezone.now()).total_seconds(), 3)}
+            if not workers.filter(id=current.PROCESS).update(heartbeat_at=Now(), stopped_at=None, facts=facts):
+                workers.create(id=current.PROCESS, started_at=Now(), heartbeat_at=Now(), facts=facts, **self.row)
             settle.settle_postponed()
             return True
         except (DatabaseError, InterfaceError) as error:
@@ -60,6 +69,7 @@ class Heartbeat(threading.Thread):
         self.over.set()
         self.join(timeout=5)
         try:
+            settle.settle_postponed()
             Worker.objects.using(self.using).filter(id=current.PROCESS).update(stopped_at=Now())
         except (DatabaseError, InterfaceError) as error:
             logger.warning("The worker's end can't be written: %s", error)

@@ -57,8 +57,15 @@ def _in_transaction(connection: Any) -> bool:
     return bool(getattr(driver, "in_transaction", False))
 
 
-def patiently(act: Callable[[], T], using: str) -> T:
-    """Do `act` (a whole transaction) until the database takes it; raises DatabaseDown when patience ends."""
+def _nothing() -> None:
+    pass
+
+
+def patiently(act: Callable[[], T], using: str, *, meanwhile: Callable[[], Any] = _nothing) -> T:
+    """Do `act` (a whole transaction) until the database takes it; raises DatabaseDown when patience ends.
+
+    `meanwhile` is called once, after the first try has failed.
+    """
     until = time.monotonic() + conf().patience
     for wait in growing(conf().patience_first, conf().patience_step_max):
         try:
@@ -67,6 +74,8 @@ def patiently(act: Callable[[], T], using: str) -> T:
             if connections[using].in_atomic_block:
                 raise
             connections[using].close()
+            meanwhile()
+            meanwhile = _nothing
             if time.monotonic() + wait > until:
                 raise DatabaseDown(f"The database has been down for {conf().patience:g} s: {error}") from error
             logger.warning("The database does not answer (%s); trying again in %.1f s", str(error).strip(), wait)

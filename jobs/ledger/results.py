@@ -1,12 +1,12 @@
 """The settle cut: Celery's result backend, whose every end of an attempt is one transaction with the ledger."""
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
 from billiard.exceptions import TimeLimitExceeded
-from celery import states
+from celery import current_app, states
 from celery.app.task import Context
 from celery.canvas import maybe_signature
 from celery.exceptions import TaskRevokedError, WorkerLostError
@@ -45,14 +45,14 @@ class LedgerBackend(ChordBackend):
             return
         ignored = not store_result or getattr(request, "ignore_result", False)
         row = None if ignored else self._row(task_id, self.encode_result(result, state), state, None, request)
-        parts = []
+        parts: list[Callable[[], Any]] = []
         if held.outbox or held.preparations:
-            parts.append(lambda: settle.deliver_outbox(held))
+            parts.append(partial(settle.deliver_outbox, held))
         if held.limited:
-            parts.append(lambda: settle.free_slot(held))
+            parts.append(partial(settle.free_slot, held))
         if request and request.chord:
-            parts.append(lambda: self.on_chord_part_return(request, state, result))
-        settle.settled(held, lambda: lifecycle.succeed(held.id, held.token, row, using=held.using), and_then=parts)
+            parts.append(partial(_call, "on_chord_part_return", request, state, None))
+        settle.settled(held, partial(lifecycle.succeed, held.id, held.token, row, using=held.using), and_then=parts)
 
     def mark_as_failure(
         self,
@@ -64,7 +64,7 @@ class LedgerBackend(ChordBackend):
         call_errbacks: bool = True,
         state: str = states.FAILURE,
     ) -> None:
-        stock = partial(super().mark_as_failure, task_id, exc, traceback, request, store_result, state=state)
+        stock = partial(_call_stock, "mark_as_failure", task_id, exc, traceback, request, store_result, state=state)
         held = current.claim()
         if held is None or held.id != task_id:
             stock(call_errbacks=call_errbacks)
@@ -78,10 +78,10 @@ class LedgerBackend(ChordBackend):
         failure = settle.failure_of(sys.exc_info()[1] or exc, traceback)
         parts = [store]
         if request is not None and request.errbacks:
-            parts.append(lambda: self._call_task_errbacks(request, exc, traceback))
+            parts.append(partial(_call, "_call_task_errbacks", request, exc, traceback))
         settle.settled(
             held,
-            lambda: lifecycle.die(held.id, held.token, reason, failure, outcome=outcome, using=held.using),
+            partial(lifecycle.die, held.id, held.token, reason, failure, outcome=outcome, using=held.using),
             and_then=parts,
         )
 
@@ -98,7 +98,7 @@ class LedgerBackend(ChordBackend):
         if held is None or held.id != task_id:
             super().mark_as_retry(task_id, exc, traceback, request=request, store_result=store_result, state=state)
         elif not held.settled and held.retry is not None:
-            store = partial(self.store_result, task_id, exc, state, traceback=traceback, request=request)
+            store = partial(_call, "store_result", task_id, exc, state, traceback=traceback, request=request)
             settle.retried(held, settle.failure_of(exc, traceback), and_then=[store])
 
     def mark_as_revoked(
@@ -109,7 +109,7 @@ class LedgerBackend(ChordBackend):
         store_result: bool = True,
         state: str = states.REVOKED,
     ) -> None:
-        store = partial(self.store_result, task_id, TaskRevokedError(reason), state, request=request)
+        store = partial(_call, "store_result", task_id, TaskRevokedError(reason), state, request=request)
         held = current.claim()
         if held is None or held.id != task_id:
             self._revoke_waiting(task_id, reason, store if store_result else None)
@@ -117,8 +117,8 @@ class LedgerBackend(ChordBackend):
             failure = Failure("TaskRevokedError", reason)
             settle.settled(
                 held,
-                lambda: lifecycle.cancel_running(held.id, held.token, failure, using=held.using),
-                and_then=[*([store] if store_result else []), lambda: settle.tell_cancelled(held, reason)],
+                partial(lifecycle.cancel_running, held.id, held.token, failure, using=held.using),
+                and_then=[*([store] if store_result else []), partial(settle.tell_cancelled, held, reason)],
             )
 
     # --- The ends of a job that waits (in the caller's transaction) -------------------------------
@@ -224,6 +224,16 @@ class LedgerBackend(ChordBackend):
             getattr(request, "periodic_task_name", None) or (request.get("properties") or {}).get("periodic_task_name"),
         )
         return dict(zip(names, values, strict=True))
+
+
+def _call(name: str, *args: Any, **kwargs: Any) -> Any:
+    """A method of this process' backend: what the spool keeps must not hold a backend of its own."""
+    return getattr(current_app.backend, name)(*args, **kwargs)
+
+
+def _call_stock(name: str, *args: Any, **kwargs: Any) -> Any:
+    """The same, as Celery has it below ours."""
+    return getattr(super(LedgerBackend, current_app.backend), name)(*args, **kwargs)
 
 
 def _why(held: Claim, exc: Any) -> tuple[Reason, Outcome]:

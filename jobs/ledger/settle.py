@@ -3,7 +3,8 @@
 import logging
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from celery import current_app, states
@@ -12,7 +13,7 @@ from celery.exceptions import Reject, TaskRevokedError
 from django.db import connections, transaction
 
 from jobs import lifecycle
-from jobs.ledger import current
+from jobs.ledger import current, spool
 from jobs.ledger.current import Claim
 from jobs.ledger.patience import DOWN, DatabaseDown, afresh, patiently, undisturbed
 from jobs.lifecycle import Failure
@@ -23,50 +24,103 @@ from jobs.states import CELERY_STATUS, Outcome, Reason, State
 logger = logging.getLogger(__name__)
 
 
-def settled(held: Claim, move: Callable[[], bool], *, and_then: Sequence[Callable[[], Any]] = ()) -> bool:
-    """Do the move, and what belongs to it, in one transaction; False for a late writer, whose part is dropped.
+@dataclass
+class Ending:
+    """What is one transaction: the move, and what belongs to it. Its parts can be pickled, for the spool."""
 
-    While the database is down it is tried again, whole. When patience ends the job is handed back to the queue.
-    """
+    held: Claim
+    move: Callable[[], bool]
+    parts: Sequence[Callable[[], Any]]
 
-    def once() -> bool:
-        if not held.inside:
-            held.afterwards.clear()
-        if not and_then:
-            return move()
-        with transaction.atomic(using=held.using):
-            done = move()
+    def write(self) -> bool:
+        """Do it; False for a late writer, whose parts are dropped."""
+        if not self.held.inside:
+            self.held.afterwards.clear()
+        if not self.parts:
+            return self.move()
+        with transaction.atomic(using=self.held.using):
+            done = self.move()
             if done:
-                for part in and_then:
+                for part in self.parts:
                     part()
         return done
 
-    done = _settling(held, once)
+    def write_late(self) -> None:
+        """From the spool, by whoever finds it: the attempt's own process had to give up waiting."""
+        held = self.held
+        held.patient, held.settling = False, True
+        with current.active(held), current.continuing():
+            done = self.write()
+        held.settling = False
+        logger.warning("The end of job %s was written from the spool%s", held.id, "" if done else ", too late")
+        if done:
+            _afterwards(held)
+
+
+def settled(held: Claim, move: Callable[[], bool], *, and_then: Sequence[Callable[[], Any]] = ()) -> bool:
+    """Do the move, and what belongs to it, in one transaction; False for a late writer, whose part is dropped.
+
+    While the database is down it is tried again, whole, and lies in the spool: an attempt that ended keeps its
+    outcome, whatever becomes of this process. Only when the spool can't take it either the job is handed back.
+    """
+    done = _settling(held, Ending(held, move, and_then))
     held.settled = True
     if not done:
         logger.warning("Job %s was settled by somebody else; what this attempt did is not recorded", held.id)
         return False
     if not held.inside:
-        for errback in held.afterwards:
-            errback()
+        _afterwards(held)
     return True
 
 
-def _settling(held: Claim, once: Callable[[], bool]) -> bool:
+def _settling(held: Claim, ending: Ending) -> bool:
     held.settling = True
     try:
         with current.continuing():
             if held.inside:
-                return once()
+                return ending.write()
             if not held.patient:
-                return _try(held, once)
+                return _try(held, ending)
             with undisturbed():
                 afresh(held.using)
-                return patiently(once, held.using)
-    except DatabaseDown as error:
-        raise Reject(str(error), requeue=True) from error
+                return _spooled(held, ending)
     finally:
         held.settling = False
+
+
+def _spooled(held: Claim, ending: Ending) -> bool:
+    """Wait for the database with the outcome on disk."""
+    kept: list[spool.Entry | None] = []
+    try:
+        done = patiently(ending.write, held.using, meanwhile=lambda: kept.append(_kept(ending)))
+    except DatabaseDown as error:
+        if not any(kept):
+            raise Reject(str(error), requeue=True) from error
+        logger.error("Job %s has ended, and is settled when the database is back: %s", held.id, error)
+        for entry in filter(None, kept):
+            entry.leave()
+        held.afterwards.clear()
+        return True
+    except BaseException:
+        _forget(kept)
+        raise
+    _forget(kept)
+    return done
+
+
+def _kept(ending: Ending) -> spool.Entry | None:
+    ending.held.afterwards.clear()
+    return spool.write(ending.write_late, ending.held.token)
+
+
+def _forget(kept: Sequence[spool.Entry | None]) -> None:
+    for entry in filter(None, kept):
+        entry.told()
+
+
+def _afterwards(held: Claim) -> None:
+    for errback in held.afterwards:
+        errback()
 
 
 # --- In the worker's parent: its event loop must not wait ------------------------------------------
@@ -75,12 +129,15 @@ def _settling(held: Claim, once: Callable[[], bool]) -> bool:
 postponed: deque[tuple[Claim, Callable[[], bool]]] = deque()
 
 
-def _try(held: Claim, once: Callable[[], bool]) -> bool:
+def _try(held: Claim, ending: Ending) -> bool:
+    if spool.holds(held.token):
+        # The body had ended, and its child waited for the database: that outcome stands.
+        return True
     try:
-        return once()
+        return ending.write()
     except DOWN as error:
         logger.warning("The end of job %s can't be written yet: %s", held.id, error)
-        postponed.append((held, held.if_down or once))
+        postponed.append((held, held.if_down or ending.write))
         held.afterwards.clear()
         return True
     finally:
@@ -90,6 +147,7 @@ def _try(held: Claim, once: Callable[[], bool]) -> bool:
 
 def settle_postponed() -> None:
     """Write what had to wait, as far as the database answers; what can't be written at all is logged and let go."""
+    spool.tell_all(DOWN)
     while postponed:
         held, once = postponed.popleft()
         held.settling = True
@@ -144,8 +202,8 @@ def released(held: Claim, *, ring: bool = False) -> bool:
     """Back to its queue, the attempt given back (cancelled, if somebody wanted it gone)."""
     return settled(
         held,
-        lambda: lifecycle.release(held.id, held.token, ring=ring, using=held.using),
-        and_then=[lambda: tell_cancelled(held)],
+        partial(lifecycle.release, held.id, held.token, ring=ring, using=held.using),
+        and_then=[partial(tell_cancelled, held)],
     )
 
 
@@ -156,8 +214,8 @@ def retried(held: Claim, failure: Failure, *, and_then: Sequence[Callable[[], An
     why = failure if held.retry_why is None else replace(held.retry_why, traceback=failure.traceback)
     return settled(
         held,
-        lambda: lifecycle.retry(held.id, held.token, again, why, using=held.using),
-        and_then=[*and_then, lambda: tell_cancelled(held)],
+        partial(lifecycle.retry, held.id, held.token, again, why, using=held.using),
+        and_then=[*and_then, partial(tell_cancelled, held)],
     )
 
 
@@ -165,8 +223,8 @@ def replaced(held: Claim) -> None:
     """The body's place is taken by other steps; one of them, now or later, carries this id."""
     settled(
         held,
-        lambda: lifecycle.replace(held.id, held.token, using=held.using),
-        and_then=[lambda: deliver_outbox(held)],
+        partial(lifecycle.replace, held.id, held.token, using=held.using),
+        and_then=[partial(deliver_outbox, held)],
     )
 
 
@@ -176,17 +234,17 @@ def ignored(held: Claim, info: Any) -> None:
     if held.stored == states.FAILURE:
         settled(
             held,
-            lambda: lifecycle.die(held.id, held.token, reason_of(held, info.retval), failure, using=held.using),
-            and_then=[lambda: _tell(held, State.DEAD, info.retval)],
+            partial(lifecycle.die, held.id, held.token, reason_of(held, info.retval), failure, using=held.using),
+            and_then=[partial(_tell, held, State.DEAD, info.retval)],
         )
     elif held.stored == states.REVOKED:
         settled(
             held,
-            lambda: lifecycle.cancel_running(held.id, held.token, failure, using=held.using),
-            and_then=[lambda: tell_cancelled(held)],
+            partial(lifecycle.cancel_running, held.id, held.token, failure, using=held.using),
+            and_then=[partial(tell_cancelled, held)],
         )
     else:
-        settled(held, lambda: lifecycle.succeed(held.id, held.token, None, using=held.using), and_then=_slot(held))
+        settled(held, partial(lifecycle.succeed, held.id, held.token, None, using=held.using), and_then=_slot(held))
 
 
 def crashed(held: Claim, exc: Exception, request: Any, backend: Any) -> bool:
@@ -206,7 +264,7 @@ def crashed(held: Claim, exc: Exception, request: Any, backend: Any) -> bool:
                 held.inside = False
         return moved is not None
 
-    return settled(held, move, and_then=[lambda: tell_cancelled(held)])
+    return settled(held, move, and_then=[partial(tell_cancelled, held)])
 
 
 def tell_cancelled(held: Claim, reason: str = "revoked") -> None:
@@ -220,7 +278,7 @@ def _tell(held: Claim, state: State, exc: Any) -> None:
 
 
 def _slot(held: Claim) -> list[Callable[[], Any]]:
-    return [lambda: free_slot(held)] if held.limited else []
+    return [partial(free_slot, held)] if held.limited else []
 
 
 def claim_of(job: Job, using: str) -> Claim:
