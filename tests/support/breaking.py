@@ -1,0 +1,71 @@
+"""What fault tests do to workers, and how long it may take to mend."""
+
+import os
+import signal
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from celery import current_app
+
+from tests.plain_tasks import journaled
+from tests.support import calls
+from tests.support.processes import Process, kill
+from tests.support.station import Station
+
+#: With these tasks a station knows the plain ones and those that break things.
+BREAKING = {"JOBS_TASK_MODULES": "tests.plain_tasks,tests.plain_tasks.breaking"}
+#: Seconds until a dead worker's jobs run elsewhere (45, here at a tenth), and what a busy machine may add.
+RESCUED, SLACK = 4.5, 10.0
+
+
+def post_many(station: Station, count: int, seconds: float = 0, **options: Any) -> list[str]:
+    """So many `journaled` jobs, posted one by one in a process of this station; their ids."""
+    return station.call(many, count, seconds, options)
+
+
+def many(count: int, seconds: float, options: dict[str, Any]) -> list[str]:
+    return [calls.apply(journaled.name, [seconds], {}, options) for _ in range(count)]
+
+
+def broadcast(command: str, arguments: dict[str, Any]) -> None:
+    """Tell every worker."""
+    current_app.control.broadcast(command, arguments=arguments)
+
+
+def began(station: Station, id: str, times: int = 1, timeout: float = 30) -> float:
+    """Waits until the job's body has begun so many times; the moment at which that was seen."""
+    station.wait(lambda: station.journal().count(f"start {id}") >= times, timeout, f"start {times} of {id}")
+    return time.monotonic()
+
+
+def all_began(station: Station, ids: Sequence[str], times: int = 1) -> None:
+    for id in ids:
+        began(station, id, times)
+
+
+def child_of(station: Station, worker: Process) -> int:
+    """The process that runs the bodies: the only child of a worker with one."""
+    return station.wait(lambda: len(worker.children()) == 1 and worker.children()[0])
+
+
+def freeze(worker: Process) -> list[int]:
+    """The whole worker stands still, and keeps its connections; what to thaw."""
+    pids = [worker.pid, *worker.children()]
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    return pids
+
+
+def thaw(pids: Sequence[int]) -> None:
+    for pid in pids:
+        kill(pid, signal.SIGCONT)
+
+
+def gone(pid: int) -> bool:
+    """Whether this process has ended; who has ended and is not yet waited for counts as gone."""
+    try:
+        with open(f"/proc/{pid}/stat") as stat:
+            return stat.read().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return True
