@@ -211,8 +211,12 @@ CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = {
     "global_keyprefix": "stationmaster:",
     "priority_steps": list(range(10)),
     "queue_order_strategy": "priority",
-    # The broom for old hints only; the rescuer brings jobs back. Must exceed every hard limit.
+    # A popped hint is not registered in Redis again: the table has the job, and a full Redis is no obstacle.
+    "ack_emulation": False,
+    # Of use only where somebody switches that emulation on; must exceed every hard limit then.
     "visibility_timeout": env.int("VISIBILITY_TIMEOUT", default=420),
+    # A connection that answers nothing is dropped after this many seconds (kombu looks as often).
+    "health_check_interval": 4,
     "socket_connect_timeout": 0.5,
     "socket_timeout": 1,
     "socket_keepalive": True,
