@@ -71,6 +71,7 @@ def job_detail(job: Job, *, unredacted: bool) -> dict[str, Any]:
         "tags": sorted(job.tags.values_list("tag", flat=True)),
         "unique_key": job.unique_key,
         "requeued_from": job.requeued_from_id,
+        "duplicates_prevented": job.duplicates_prevented,
         "progress": _progress(job) if unredacted else redacted_value(_progress(job), _task(job.task), args, kwargs),
         **_end(job, args, kwargs, unredacted),
     }
@@ -100,6 +101,7 @@ def step_detail(result: TaskResult, *, unredacted: bool) -> dict[str, Any]:
     answer = {
         **job_row(Job(id=result.task_id, task=result.task_name or "", state=state)),
         **dict.fromkeys(("hold", "queue", "attempt", "args", "kwargs", "unique_key", "requeued_from", "progress")),
+        "duplicates_prevented": 0,
         "status": result.status,
         "created_at": result.date_created,
         "finished_at": result.date_done,

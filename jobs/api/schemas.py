@@ -157,6 +157,7 @@ class JobOut(JobRow):
     tags: list[str]
     unique_key: str | None
     requeued_from: str | None
+    duplicates_prevented: int = Field(description="Effects that it asked for again and that were not done twice")
     progress: Any
     result: Any = None
     result_expired: bool = Field(False, description="Only there, and true, when the result is past its time")

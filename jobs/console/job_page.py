@@ -27,7 +27,22 @@ class JobPage(AnyAdmin):
     """The facts of a job, as the list and the page show them."""
 
     fieldsets = (
-        (None, {"fields": ("state_badge", "task", "queue", "priority", "tries", "failure", "lineage", "tag_list")}),
+        (
+            None,
+            {
+                "fields": (
+                    "state_badge",
+                    "task",
+                    "queue",
+                    "priority",
+                    "tries",
+                    "duplicates",
+                    "failure",
+                    "lineage",
+                    "tag_list",
+                )
+            },
+        ),
         ("Times", {"fields": ("accepted", "due", "expires", "started", "ended", "took", "worker", "progress_line")}),
         ("Arguments", {"fields": ("positional", "keywords")}),
         ("Result", {"fields": ("result",)}),
@@ -60,6 +75,10 @@ class JobPage(AnyAdmin):
     @admin.display(description="attempt")
     def tries(self, job: Job) -> str:
         return f"{job.attempt} of {job.max_attempts}" if job.max_attempts else str(job.attempt)
+
+    @admin.display(description="duplicates prevented")
+    def duplicates(self, job: Job) -> str:
+        return str(job.duplicates_prevented or NONE)
 
     @admin.display(description="accepted")
     def age(self, job: Job) -> SafeString | str:

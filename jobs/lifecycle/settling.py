@@ -191,6 +191,12 @@ def report_progress(job_id: str, token: str, progress: str, *, using: str) -> No
     Job.objects.using(using).filter(id=job_id, state=State.RUNNING, token=token).update(progress=progress)
 
 
+def count_duplicate(job_id: str, token: str, *, using: str) -> None:
+    """An effect that the body asked for again was not done twice; nothing for a late writer."""
+    running = Job.objects.using(using).filter(id=job_id, state=State.RUNNING, token=token)
+    running.update(duplicates_prevented=F("duplicates_prevented") + 1)
+
+
 def _take_back(job_id: str, token: str, using: str) -> Job | None:
     """The row, locked, if this token still holds it."""
     rows = Job.objects.using(using).select_for_update().filter(id=job_id, state=State.RUNNING, token=token)

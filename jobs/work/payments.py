@@ -9,6 +9,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from jobs.errors import TaskFailure
+from jobs.ledger.once import once, report_duplicate
 from jobs.work import outbound
 from jobs.work.models import Charge
 
@@ -78,18 +79,16 @@ class OutcomeUnknown(Exception):
 
 
 def charge(order_id: str, amount: object) -> dict[str, str]:
-    """Charges an order once; again with the same amount changes nothing, with another raises AlreadyCharged."""
+    """Charges an order once; again with the same amount changes nothing, with another raises AlreadyCharged.
+
+    The gateway is asked outside of any transaction, under the order's key; what it took is recorded once.
+    """
     asked = amount_of(amount)
     row, new = _started(_order(order_id), asked)
-    if row.status != Charge.Status.PAID:
-        with _gateway() as gateway:
-            # An attempt before this one has asked for it and never learned the outcome: the gateway knows.
-            if answer := None if new else _known(gateway, row.key):
-                _paid(row, answer, row.amount)
-            else:
-                _paid(row, _charged(gateway, row, asked), asked)
-    if row.amount != asked:
-        raise AlreadyCharged(order_id, f"{row.amount.normalize():f}", f"{asked.normalize():f}")
+    taken = {} if row.status == Charge.Status.PAID else _taken(row, asked, new)
+    charged = Decimal(once(row.key, lambda: _recorded(row, **taken)))
+    if charged != asked:
+        raise AlreadyCharged(order_id, f"{charged.normalize():f}", f"{asked.normalize():f}")
     return {"order_id": order_id, "status": "paid"}
 
 
@@ -115,6 +114,26 @@ def _order(order_id: str) -> str:
 def _started(order_id: str, asked: Decimal) -> tuple[Charge, bool]:
     """The order's charge record, and whether this attempt is the first to ask for it."""
     return Charge.objects.get_or_create(key=f"payment:{order_id}", defaults={"order_id": order_id, "amount": asked})
+
+
+def _taken(row: Charge, asked: Decimal, new: bool) -> dict[str, Any]:
+    """The amount that the gateway took for this order, now or before, and its id of the charge."""
+    with _gateway() as gateway:
+        # An attempt before this one has asked for it and never learned the outcome: the gateway knows.
+        known = None if new else _known(gateway, row.key)
+        answer = known or _charged(gateway, row, asked)
+    if known:
+        report_duplicate()
+    usual = row.amount if known else asked
+    return {"amount": Decimal(str(answer.get("amount", usual))), "gateway_id": str(answer.get("id", ""))[:255]}
+
+
+def _recorded(row: Charge, **taken: Any) -> str:
+    """The amount of the order's charge, paid from now on."""
+    if taken:
+        paid = {**taken, "status": Charge.Status.PAID, "paid_at": timezone.now()}
+        Charge.objects.filter(pk=row.pk).update(**paid)
+    return f"{taken.get('amount', row.amount):f}"
 
 
 def _gateway() -> httpx.Client:
@@ -143,11 +162,3 @@ def _answer(response: httpx.Response) -> dict[str, Any]:
     if answer.get("status") in DECLINED:
         raise Declined(str(response.request.url), answer["status"])
     return answer
-
-
-def _paid(row: Charge, answer: dict[str, Any], asked: Decimal) -> None:
-    row.amount = Decimal(str(answer.get("amount", asked)))
-    row.gateway_id = str(answer.get("id", ""))[:255]
-    row.status = Charge.Status.PAID
-    row.paid_at = timezone.now()
-    row.save(update_fields=["amount", "gateway_id", "status", "paid_at"])

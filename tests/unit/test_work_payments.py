@@ -8,12 +8,25 @@ from typing import Any
 import httpx
 import pytest
 from django.conf import settings
+from django.db import connection
 
+from jobs.ledger import current
+from jobs.models import Effect, Job
 from jobs.sandbox import faults
 from jobs.sandbox.models import Fault, GatewayCharge
 from jobs.work import payments
 from jobs.work.models import Charge
+from tests.support.deaths import claimed, posted
 from tests.support.outside import Reply, Request, outside
+
+
+def _run(order_id: str, amount: object) -> int:
+    """A job charges the order; the duplicates that it prevented."""
+    job_id = posted(order_id, amount)
+    held = current.Claim(job_id, claimed(job_id), "default")
+    with current.active(held):
+        payments.charge(order_id, amount)
+    return int(Job.objects.get(pk=job_id).duplicates_prevented)
 
 
 @pytest.fixture(scope="session")
@@ -73,6 +86,40 @@ def test_an_order_id_that_cannot_be_a_key_is_refused(order_id: str) -> None:
 def test_a_charged_order_is_not_charged_again() -> None:
     payments.charge("A-1", 5)
     assert payments.charge("A-1", "5.00") == {"order_id": "A-1", "status": "paid"}
+    assert GatewayCharge.objects.get().deliveries == 1
+
+
+@pytest.mark.usefixtures("gateway")
+def test_the_recorded_charge_is_an_effect_that_happens_once() -> None:
+    assert [_run("A-1", 5), _run("A-1", "5.00")] == [0, 1]
+    assert GatewayCharge.objects.get().deliveries == 1
+    assert (Effect.objects.get().key, Effect.objects.get().value) == ("payment:A-1", '"5"')
+
+
+@pytest.mark.usefixtures("gateway")
+def test_a_charge_that_the_gateway_took_before_is_a_duplicate_prevented() -> None:
+    faults.switch_on(Fault.Service.PAYMENTS, Fault.Mode.LOST, 1)
+    with pytest.raises(httpx.HTTPStatusError):
+        _run("A-1", 5)
+    assert not Effect.objects.exists()
+    assert _run("A-1", 5) == 1
+    assert GatewayCharge.objects.get().deliveries == 1
+
+
+@pytest.mark.usefixtures("gateway")
+def test_no_transaction_is_open_while_the_gateway_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[bool] = []
+    asked = payments._charged
+    monkeypatch.setattr(payments, "_charged", lambda *args: seen.append(connection.in_atomic_block) or asked(*args))
+    payments.charge("A-1", 5)
+    assert seen == [False]
+
+
+@pytest.mark.usefixtures("gateway")
+def test_an_order_that_was_paid_before_effects_were_kept_is_not_charged_again() -> None:
+    payments.charge("A-1", 5)
+    Effect.objects.all().delete()
+    assert payments.charge("A-1", 5) == {"order_id": "A-1", "status": "paid"}
     assert GatewayCharge.objects.get().deliveries == 1
 
 
