@@ -17,8 +17,10 @@ from celery.worker.request import Request, create_request_cls
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django_celery_results.models import TaskResult
+from kombu import Connection
 from kombu.transport.redis import Channel
 
+from jobs.ledger.transport import LedgerChannel, LedgerTransport
 from jobs.models import Job
 from tests.plain_tasks import add, fail, flaky, ignoring, logged, quiet
 from tests.support.valkey import ValkeyServer
@@ -128,3 +130,40 @@ def test_a_success_costs_the_worker_two_statements_or_a_short_transaction() -> N
     with CaptureQueriesContext(connection) as queries:
         deliver(add, id)
     assert len(queries) == (2 if connection.vendor == "postgresql" else 5), [query["sql"] for query in queries]
+
+
+def test_connections_to_redis_are_ours(bell: ValkeyServer) -> None:
+    for url in (bell.url, bell.url.replace("redis:", "rediss:")):
+        transport = Connection(url).get_transport_cls()
+        assert transport is LedgerTransport
+        assert transport.Channel is LedgerChannel
+
+
+def test_the_channel_is_read_as_it_was() -> None:
+    source = inspect.getsource(Channel._brpop_read)
+    for line in ("parse_response(self.client.connection,", "_queue_cycle.rotate(dest)", "_in_poll = None", "_deliver("):
+        assert line in source
+    assert "if not self.ack_emulation" in inspect.getsource(Channel.__init__)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_popped_message_is_not_registered_in_redis(bell: ValkeyServer) -> None:
+    with current_app.connection_for_read() as opened:
+        queue = opened.SimpleQueue("default")
+        add.delay(1, 2)
+        message = queue.get(timeout=5)
+        with bell.client() as client:
+            assert [key for key in client.scan_iter("*") if "unacked" in key] == []
+        message.reject(requeue=True)
+        again = queue.get(timeout=5)
+        assert again.headers["id"] == message.headers["id"]
+        assert again.headers["redelivered"] is True
+        again.ack()
+
+
+def test_celery_still_asks_the_consumer_to_connect() -> None:
+    source = inspect.getsource(Consumer.ensure_connected)
+    assert "conn.ensure_connection(" in source
+    assert "callback=maybe_shutdown" in source
+    for name in ("interval_start", "interval_step", "interval_max", "callback"):
+        assert name in inspect.signature(Connection._ensure_connection).parameters
