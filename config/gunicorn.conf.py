@@ -11,10 +11,9 @@ from django.conf import settings
 READ_AWAY = 64 * 1024
 
 bind = f"[{settings.HOST}]:{settings.PORT}" if ":" in settings.HOST else f"{settings.HOST}:{settings.PORT}"
-# Two processes outlive the crash of one. A thread may be held for 30 s by GET /tasks/{id}?wait=30.
 worker_class = "gthread"
-workers = min(4, max(2, os.cpu_count() or 1))
-threads = 16
+workers = settings.WEB_PROCESSES
+threads = settings.WEB_THREADS
 timeout = 60
 graceful_timeout = 4 if settings.DEBUG else 35
 keepalive = 5

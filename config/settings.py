@@ -1,6 +1,7 @@
 """Settings, and the only place that reads the environment (names: README, *Settings*)."""
 
 import json
+import os
 import secrets
 from pathlib import Path
 from typing import Any
@@ -245,6 +246,7 @@ JOBS = {
     "QUEUES": _more_queues(),
     "TIME_SCALE": env.float("JOBS_TIME_SCALE", default=1.0),
     "RETENTION_DAYS": env.int("RETENTION_DAYS", default=30),
+    "ALLOW_DRILL": env.bool("JOBS_ALLOW_DRILL", default=False),
     "ALLOW_UNSAFE_BROKER": env.bool("JOBS_ALLOW_UNSAFE_BROKER", default=False),
 }
 
@@ -276,6 +278,9 @@ if MAIL_API_URL:
 
 ADMIN_USERNAME = env("ADMIN_USERNAME", default="admin")
 ADMIN_PASSWORD = env("ADMIN_PASSWORD", default="")
+# Two processes outlive the crash of one. A thread may be held for 30 s by GET /tasks/{id}?wait=30.
+WEB_PROCESSES = min(4, max(2, os.cpu_count() or 1))
+WEB_THREADS = 16
 METRICS_PUBLIC = env.bool("METRICS_PUBLIC", default=False)
 LOGIN_URL = "admin:login"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = env.bool("COOKIES_SECURE", default=False)

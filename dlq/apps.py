@@ -11,8 +11,9 @@ class DlqConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from dlq import lifecycle
+        from dlq import findings, lifecycle
         from jobs import retention
+        from jobs.doctor import examination
         from jobs.signals import job_died, job_requeued, message_undecodable
 
         def on_died(*, deaths: Any, using: str, **_: Any) -> None:
@@ -31,3 +32,4 @@ class DlqConfig(AppConfig):
         message_undecodable.connect(on_undecodable, weak=False, dispatch_uid="dlq.undecodable")
         retention.pruners.append(lifecycle.prune)
         retention.keepers.append(lifecycle.unneeded)
+        examination.BY_TABLE["letters"] = findings.examine

@@ -13,7 +13,9 @@ class JobsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from jobs import lifecycle
+        from django.core.checks import register
+
+        from jobs import checks, lifecycle
         from jobs.schedules import builtin
 
         def install_schedules(*, using: str, **_: Any) -> None:
@@ -26,3 +28,5 @@ class JobsConfig(AppConfig):
 
         post_migrate.connect(make_queue_rows, sender=self, weak=False, dispatch_uid="jobs.queues")
         post_migrate.connect(install_schedules, sender=self, weak=False, dispatch_uid="jobs.schedules")
+        for check in checks.CHECKS:
+            register(check, "jobs")
