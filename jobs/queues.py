@@ -18,6 +18,8 @@ class QueueSpec:
     #: Start in order of acceptance, one never overtaking another.
     in_order: bool = False
     memory_gb: int | None = None
+    #: Has workers all the time; False: only while somebody starts some.
+    served: bool = True
 
 
 BUILT_IN = (
@@ -26,15 +28,17 @@ BUILT_IN = (
     QueueSpec("payments", 1, limit=1, in_order=True),
     QueueSpec("default", 10),
 )
+#: Declared where `manage.py drill` is allowed, which brings workers of its own.
+DRILL = QueueSpec("drill", 4, served=False)
 
 
 @cache
 def declared() -> dict[str, QueueSpec]:
     """Every declared queue by name: the built-in ones and those of JOBS_QUEUES (which may change a concurrency)."""
-    table = {spec.name: spec for spec in BUILT_IN}
+    table = {spec.name: spec for spec in (*BUILT_IN, *([DRILL] if settings.JOBS["ALLOW_DRILL"] else []))}
     for name, concurrency in settings.JOBS["QUEUES"].items():
         given = table.get(name, QueueSpec(name, concurrency))
-        table[name] = QueueSpec(name, concurrency, given.limit, given.in_order, given.memory_gb)
+        table[name] = QueueSpec(name, concurrency, given.limit, given.in_order, given.memory_gb, given.served)
     return table
 
 

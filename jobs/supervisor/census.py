@@ -37,10 +37,10 @@ def marked(mark: str) -> set[int]:
     return found - {os.getpid()}
 
 
-def descendants() -> set[int]:
-    """Living children of this process, their children, and so on."""
+def descendants(of: int | None = None) -> set[int]:
+    """Living children of a process (this one), their children, and so on."""
     parents = _parents_by_proc() if PROC.is_dir() else _parents_by_ps()
-    family, found = {os.getpid()}, set[int]()
+    family, found = {of or os.getpid()}, set[int]()
     while family:
         family = {pid for pid, parent in parents.items() if parent in family} - found
         found |= family

@@ -46,24 +46,25 @@ def web() -> Part:
 
 def workers() -> list[Part]:
     """One worker for each declared queue."""
-    return [_worker(spec) for spec in declared().values()]
+    return [worker(spec.name, spec.name, concurrency(spec)) for spec in declared().values() if spec.served]
 
 
-def beat() -> Part:
+def worker(name: str, queue: str, concurrency: int, environment: Mapping[str, str] | None = None) -> Part:
+    """One worker, which drains on SIGTERM."""
+    options = ["-Q", queue, "-c", str(concurrency), "-n", f"{name}@%h"]
+    # SIGTERM as SIGQUIT: the soft shutdown, which waits for running jobs and then hands the rest back.
+    drain = {"REMAP_SIGTERM": "SIGQUIT", "SOFT_SHUTDOWN_TIMEOUT": str(DRAIN)}
+    return Part(f"worker-{name}", _celery("worker", *options), Wave.JOBS, {**drain, **(environment or {})})
+
+
+def beat(name: str = "beat", environment: Mapping[str, str] | None = None) -> Part:
     """The schedules and the clock."""
-    return Part("beat", _celery("beat"), Wave.JOBS)
+    return Part(name, _celery("beat"), Wave.JOBS, environment or {})
 
 
 def concurrency(spec: QueueSpec) -> int:
     """As declared, but at most two processes for each processor of this machine: a laptop doesn't need 33."""
     return min(spec.concurrency, 2 * (os.cpu_count() or 1))
-
-
-def _worker(spec: QueueSpec) -> Part:
-    options = ["-Q", spec.name, "-c", str(concurrency(spec)), "-n", f"{spec.name}@%h"]
-    # SIGTERM as SIGQUIT: the soft shutdown, which waits for running jobs and then hands the rest back.
-    drain = {"REMAP_SIGTERM": "SIGQUIT", "SOFT_SHUTDOWN_TIMEOUT": str(DRAIN)}
-    return Part(f"worker-{spec.name}", _celery("worker", *options), Wave.JOBS, drain)
 
 
 def _celery(*arguments: Any) -> tuple[str, ...]:

@@ -1,0 +1,188 @@
+"""One run: everything started, broken fault by fault, mended, waited for, ended, and judged."""
+
+import random
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from threading import Event, Thread
+
+from django.db import connections
+
+from jobs.conf import conf
+from jobs.drill import crew, journal
+from jobs.drill.bell import Bell
+from jobs.drill.books import Books
+from jobs.drill.crew import Crew
+from jobs.drill.errors import DrillRunning, Interrupted, NotReady, UnknownFault
+from jobs.drill.faults import FAULTS, Fault
+from jobs.drill.ground import Ground, Stopped
+from jobs.drill.journal import Entry, Journal
+from jobs.drill.stream import Stream
+from jobs.drill.verdict import Verdict, judge
+from jobs.models import Worker
+from jobs.supervisor import census
+from jobs.supervisor.errors import AlreadyRunning
+from jobs.supervisor.lock import only_one
+
+WORKERS, BEATS = 2, 2
+#: Seconds that a start may take: Celery loads the whole project.
+START = 60
+LOOK = 0.25
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run leaves: its verdict, and what the journal says."""
+
+    run: str
+    seed: int
+    journal: Journal
+    verdict: Verdict
+    entries: Sequence[Entry]
+
+
+@dataclass
+class Drill:
+    """`hold` it open, `pass_time` while it works, then `finish` it."""
+
+    seconds: int
+    seed: int
+    say: Callable[[str], None]
+    stop: Event
+    only: Sequence[str] = ()
+    run: str = ""
+    trouble: list[BaseException] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.run = self.run or f"drill-{datetime.now():%Y%m%d-%H%M%S}-{self.seed}"
+        self.directory = journal.directory() / self.run
+        self.journal, self.books = journal.of(self.run), Books(self.run)
+        self.stream = Stream(self.run, self.journal, self.seed)
+        self.crew = Crew(self.directory, {"PGAPPNAME": self.run[:63]})
+        rng = random.Random(self.seed)  # noqa: S311  (to be repeated, not to be secret)
+        self.ground = Ground(self.run, rng, self.crew, Bell(self.directory / "valkey"), self.stop)
+        self.enough = Event()
+
+    @contextmanager
+    def held(self) -> Iterator["Drill"]:
+        """The only drill of this DATA_DIR, everything started; nothing of it is left afterwards."""
+        with _alone():
+            census.kill(crew.marked)  # what a killed drill left
+            self.directory.mkdir(parents=True)
+            try:
+                self._start()
+                yield self
+            finally:
+                self._end()
+
+    def pass_time(self) -> Iterator[int]:
+        """Strike fault after fault; a step each second, until the time is over or somebody wishes to stop."""
+        breaker = Thread(target=self._break, name="faults", daemon=True)
+        breaker.start()
+        for second in range(self.seconds):
+            if self.stop.wait(1) or self.trouble:
+                break
+            yield second
+        self.enough.set()
+        breaker.join()
+
+    def finish(self) -> Outcome:
+        """Wait until everything has ended (or can't be expected to any more), end the processes, judge."""
+        self.stream.end()
+        if self.trouble and not self.stop.is_set():
+            raise self.trouble[0]
+        self._wait(lambda: self.books.live() == 0, patience() * 2)
+        if self.stop.is_set():
+            raise Interrupted(self.directory)
+        self._end()
+        entries = self.journal.entries()
+        verdict = judge(entries, self.books.accounts(), conf().max_crashes)
+        return Outcome(self.run, self.seed, self.journal, verdict, entries)
+
+    # --- starting and ending ---
+
+    def _start(self) -> None:
+        self.ground.bell.open(self.crew)
+        self.crew.environment["REDIS_URL"] = self.ground.bell.url
+        for _ in range(BEATS):
+            self.crew.add_beat()
+        for _ in range(WORKERS):
+            self.crew.add_worker()
+        if not self._wait(self._ready, START) and not self.stop.is_set():
+            raise NotReady(f"The drill's workers were not ready within {START} s.", self.directory)
+        self.stream.start()
+
+    def _ready(self) -> bool:
+        pids = [crew.pid(worker) for worker in self.crew.workers]
+        for process in (*self.crew.workers, *self.crew.beats):
+            if not process.running:
+                raise NotReady(f"{process.part.name} ended at once.", self.directory)
+        return Worker.objects.filter(pid__in=pids, stopped_at=None).count() == len(pids)
+
+    def _end(self) -> None:
+        self.stream.over.set()
+        self.crew.end()
+
+    # --- breaking ---
+
+    def _break(self) -> None:
+        try:
+            faults = [fault for fault in FAULTS if fault.possible(self.ground) and self._wanted(fault)]
+            if not faults:
+                raise UnknownFault(self.only[0], [fault.name for fault in FAULTS if fault.possible(self.ground)])
+            number = 0
+            self.ground.hold(conf().heartbeat)
+            while not self.enough.is_set():
+                number += 1
+                self._strike(number, self.ground.rng.choice(faults))
+        except Stopped:
+            pass
+        except BaseException as error:  # noqa: BLE001  (raised again in the main thread)
+            self.trouble.append(error)
+        finally:
+            connections.close_all()
+
+    def _strike(self, number: int, fault: Fault) -> None:
+        """One fault, then quiet until what it struck has ended and new jobs end again."""
+        struck = self.books.running()
+        self.say(f"{number}: {fault.name}")
+        self.journal.write("strike", number, fault.name.replace(" ", "_"))
+        try:
+            fault.strike(self.ground)
+        finally:
+            self.journal.write("mended", number, ",".join(sorted(struck)) or "-")
+        before = len(self.stream.accepted)
+        calm = self._wait(lambda: self._calm(struck, before), patience())
+        self.journal.write("calm" if calm else "restless", number)
+        self.ground.hold(conf().heartbeat / 2, conf().heartbeat * 1.5)
+
+    def _calm(self, struck: set[str], before: int) -> bool:
+        return self.books.ended(self.stream.accepted[before:]) > 0 and self.books.ended(struck) == len(struck)
+
+    def _wait(self, look: Callable[[], bool], timeout: float) -> bool:
+        """Whether `look` became true in time, before somebody wished to stop."""
+        deadline = time.monotonic() + timeout
+        while time.monotonic() < deadline and not self.stop.is_set():
+            if look():
+                return True
+            self.stop.wait(LOOK)
+        return False
+
+    def _wanted(self, fault: Fault) -> bool:
+        return not self.only or fault.name in self.only
+
+
+def patience() -> float:
+    """Seconds in which a struck job must have ended: silence, rescue, every crash's backoff, and slow machines."""
+    return conf().silence + conf().heartbeat + 2 * conf().rescue_every + sum(conf().crash_backoff) + 30
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    try:
+        with only_one(journal.directory(), "a drill"):
+            yield
+    except AlreadyRunning as refused:
+        raise DrillRunning(journal.directory(), refused.pid) from refused

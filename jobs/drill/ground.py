@@ -1,0 +1,41 @@
+"""Where faults strike: the drill's own processes, its Redis, the database; and waits that can be ended."""
+
+import random
+from dataclasses import dataclass, field
+from threading import Event
+from typing import Any
+
+from django.db import connections, router
+
+from jobs.drill.bell import Bell
+from jobs.drill.crew import Crew
+from jobs.models import Job
+
+
+class Stopped(Exception):
+    """Somebody wishes the drill to end: what is broken is mended on the way out."""
+
+
+@dataclass
+class Ground:
+    """What a fault gets to work on."""
+
+    run: str
+    rng: random.Random
+    crew: Crew
+    bell: Bell
+    stop: Event
+    using: str = field(default_factory=lambda: router.db_for_write(Job))
+
+    @property
+    def vendor(self) -> str:
+        return connections[self.using].vendor
+
+    def hold(self, least: float, most: float | None = None) -> None:
+        """Wait so many seconds (drawn between the two); raises Stopped as soon as somebody wishes to end."""
+        if self.stop.wait(least if most is None else self.rng.uniform(least, most)):
+            raise Stopped
+
+    def connection(self) -> Any:
+        """A database connection beside this thread's own, to be closed by whoever asked."""
+        return connections.create_connection(self.using)

@@ -1,0 +1,138 @@
+"""The total-queue check: every accepted job ended exactly one recorded way, and every end is explained by a claim."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from jobs.drill.journal import Entry
+from jobs.states import CELERY_STATUS, ENDED, State
+
+
+@dataclass(frozen=True)
+class Account:
+    """What the tables say of one job."""
+
+    id: str
+    state: str
+    #: Claims, and deaths of its workers, as the row counts them.
+    attempt: int
+    crashes: int
+    #: The numbers of the attempts whose unsuccessful end is recorded.
+    ends: tuple[int, ...] = ()
+    #: The result's status; None: no result is recorded.
+    result: str | None = None
+
+
+@dataclass
+class Told:
+    """What the journal says of one job."""
+
+    kind: str = ""
+    after: tuple[str, ...] = ()
+    accepted: bool = False
+    #: (attempt, token) of every run that began, and of every run that came to its end.
+    starts: list[tuple[int, str]] = field(default_factory=list)
+    ends: list[tuple[int, str]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """By job id, what is wrong with it."""
+
+    lost: dict[str, str]
+    doubled: dict[str, str]
+    unfinished: dict[str, str]
+    accepted: int
+    #: Jobs whose body began more than once: at least once is the promise, so this is no fault.
+    again: int
+    #: How many jobs ended in each state.
+    states: dict[str, int]
+
+    @property
+    def clean(self) -> bool:
+        return bool(self.accepted) and not (self.lost or self.doubled or self.unfinished)
+
+    def __str__(self) -> str:
+        return f"lost {len(self.lost)}, doubled {len(self.doubled)}, unfinished {len(self.unfinished)}"
+
+
+def judge(entries: Iterable[Entry], accounts: Iterable[Account], max_crashes: int) -> Verdict:
+    """Compare the journal with the tables; whatever does not fit is named."""
+    told, kept = read(entries), {account.id: account for account in accounts}
+    lost, doubled, unfinished = dict[str, str](), dict[str, str](), dict[str, str]()
+    for id in told.keys() | kept.keys():
+        account, job = kept.get(id), told.get(id, Told())
+        excused = any(after not in kept or kept[after].state != State.SUCCEEDED for after in job.after)
+        if why := "; ".join(losses(job, account, max_crashes, excused=excused)):
+            lost[id] = why
+        if account and account.state not in ENDED:
+            unfinished[id] = f"is {account.state}"
+        if why := "; ".join(doubles(job, account)):
+            doubled[id] = why
+    accepted = sum(job.accepted for job in told.values())
+    again = sum(len(job.starts) > 1 for job in told.values())
+    return Verdict(lost, doubled, unfinished, accepted, again, dict(Counter(a.state for a in kept.values())))
+
+
+def losses(job: Told, account: Account | None, max_crashes: int, *, excused: bool = False) -> Iterator[str]:
+    """Why this job is lost. `excused`: a job that it comes after did not succeed, so it need not have run."""
+    if account is None:
+        if job.accepted and not excused:
+            yield "accepted, but it has no row"
+        elif job.starts and not job.accepted:
+            yield "it ran, but it has no row"
+        return
+    if account.state not in ENDED:
+        return
+    wanted = State.DEAD if job.kind == "fail" else State.SUCCEEDED
+    crashed_out = account.state == State.DEAD and account.crashes >= max_crashes
+    if account.state != wanted and not (crashed_out or excused):
+        yield f"it ended {account.state}, nothing made it"
+    if _settles(account) < account.attempt:
+        yield f"{account.attempt} claims, but {_settles(account)} recorded ends"
+    if account.result is None and not excused:
+        yield "its result is not recorded"
+
+
+def doubles(job: Told, account: Account | None) -> Iterator[str]:
+    """Why this job counts as settled twice, or as settled without a claim."""
+    if again := [token for token, times in Counter(token for _, token in job.starts).items() if times > 1]:
+        yield f"{len(again)} claims ran its body more than once"
+    if account is None:
+        return
+    if not job.kind:
+        yield "a row that nobody offered"
+    if _settles(account) > account.attempt:
+        yield f"{_settles(account)} recorded ends, but {account.attempt} claims"
+    if len(set(account.ends)) < len(account.ends):
+        yield f"the ends of its attempts are {account.ends}: one was settled twice"
+    if late := max((attempt for attempt, _ in job.starts), default=0) - account.attempt:
+        yield from [f"attempt {account.attempt + late} ran without a claim"] if late > 0 else []
+    if account.state == State.SUCCEEDED and account.attempt not in {attempt for attempt, _ in job.ends}:
+        yield f"succeeded, but its attempt {account.attempt} never came to its end"
+    if account.state in ENDED and account.result not in (None, CELERY_STATUS[State(account.state)]):
+        yield f"{account.state}, but its result says {account.result}"
+
+
+def read(entries: Iterable[Entry]) -> dict[str, Told]:
+    """The journal, job by job."""
+    told: dict[str, Told] = defaultdict(Told)
+    for entry in entries:
+        if entry.event in ("offered", "accepted"):
+            id, kind, after = entry.words
+            told[id].kind, told[id].after = kind, () if after == "-" else tuple(after.split(","))
+            told[id].accepted |= entry.event == "accepted"
+        elif entry.event in ("start", "end"):
+            id, attempt, token = entry.words
+            runs = told[id].starts if entry.event == "start" else told[id].ends
+            runs.append((int(attempt), token))
+    return dict(told)
+
+
+def _settles(account: Account) -> int:
+    return len(account.ends) + (account.state == State.SUCCEEDED)
+
+
+def sentences(found: dict[str, str]) -> Sequence[str]:
+    """One line a job."""
+    return [f"{id}: {why}" for id, why in sorted(found.items())]
