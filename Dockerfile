@@ -7,7 +7,7 @@ ENV DATA_DIR=/data \
     PYTHONUNBUFFERED=1
 
 RUN useradd --system --uid 10001 --home-dir /app station \
- && install --directory --owner=station /app /data /data/media
+ && install --directory --owner=station /app /data /data/media /data/spool
 WORKDIR /app
 
 # The requirements change seldom: their layer is kept while the code changes.

@@ -6,7 +6,6 @@ import uuid
 
 import httpx
 import pytest
-from django.conf import settings
 
 from jobs.queues import declared
 from tests.support.composing import COMPOSE, SERVICES, WORKERS, Command, build_step, command, environment, seconds
@@ -31,9 +30,22 @@ def test_every_built_in_queue_has_its_worker_as_declared() -> None:
 def test_a_worker_may_drain_before_it_is_killed_and_be_scaled(name: str) -> None:
     service = SERVICES[name]
     assert service["environment"]["REMAP_SIGTERM"] == "SIGQUIT"
-    assert seconds(service["stop_grace_period"]) > settings.CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT + 5
+    assert seconds(service["stop_grace_period"]) > float(service["environment"]["SOFT_SHUTDOWN_TIMEOUT"]) + 5
     assert "container_name" not in service
     assert Command.of(name).node.endswith("@%h"), "three of them need three names"
+
+
+def test_workers_and_beats_are_asked_whether_they_live() -> None:
+    for name in [*WORKERS, "beat"]:
+        kind = "beat" if name == "beat" else "worker"
+        assert SERVICES[name]["healthcheck"]["test"] == ["CMD", "python", "manage.py", "alive", kind]
+        assert seconds(SERVICES[name]["healthcheck"]["interval"]) >= 30, "each question starts a Python"
+
+
+def test_what_the_database_was_not_told_outlives_the_container() -> None:
+    assert all("spool:/data/spool" in SERVICES[name]["volumes"] for name in WORKERS)
+    assert "spool" in COMPOSE["volumes"]
+    assert "/data/spool" in (ROOT / "Dockerfile").read_text()
 
 
 def test_redis_keeps_its_hints_and_is_asked_whether_it_lives() -> None:
