@@ -28,8 +28,10 @@ STEPS: list[int] = OPTIONS["priority_steps"]
 #: How a canary begins in Redis; then its list and its stamp. It is no message: the transport keeps it from kombu.
 CANARY = b"stationmaster-canary "
 
-#: Keys of ours that are no queues' lists: no queue's name holds a colon.
+#: Keys of ours that are no lists: no queue's name holds a colon.
+SENT = "canary-sent:"
 SEEN = "canary:"
+EPOCH = f"{PREFIX}clock:epoch"
 
 #: What the worker must not see: the table keeps the time, a message has none.
 TIMELESS = {"eta": None, "expires": None}
@@ -45,9 +47,8 @@ class Hint:
     body: str
 
     def key(self) -> str:
-        """The list kombu pops it from: priority 9 first, and kombu pops its step 0 first."""
-        step = 9 - (self.priority or 0)
-        return f"{PREFIX}{self.queue}{SEPARATOR}{step}" if step else f"{PREFIX}{self.queue}"
+        """The list kombu pops it from."""
+        return PREFIX + list_of(self.queue, self.priority)
 
     def message(self) -> str:
         """kombu's virtual transport form, equal to what stock Celery publishes but for the delivery tag."""
@@ -69,6 +70,12 @@ class Hint:
                 "properties": properties,
             }
         )
+
+
+def list_of(queue: str, priority: int | None) -> str:
+    """The list, without the prefix, of a priority: 9 goes first, and kombu pops its step 0 first."""
+    step = 9 - (priority or 0)
+    return f"{queue}{SEPARATOR}{step}" if step else queue
 
 
 class Breaker:
@@ -108,11 +115,14 @@ def ring(hints: Sequence[Hint]) -> bool:
         return True
     if breaker.open():
         return False
-    messages = [(hint.key(), text) for hint in hints if (text := _text(hint)) is not None]
+    lists: dict[str, list[str]] = {}
+    for hint in hints:
+        if (text := _text(hint)) is not None:
+            lists.setdefault(hint.key(), []).append(text)
     try:
         pipeline = client().pipeline(transaction=False)
-        for key, text in messages:
-            pipeline.lpush(key, text)
+        for key, texts in lists.items():
+            pipeline.lpush(key, *texts)
         pipeline.execute()
     except (redis.RedisError, OSError) as error:
         breaker.trip()
@@ -132,14 +142,52 @@ def _text(hint: Hint) -> str | None:
 
 def depths(queues: Iterable[str]) -> dict[str, int]:
     """Hints that wait in Redis, by queue. Raises redis.RedisError."""
-    names: list[str] = list(queues)
+    lists = {queue: [list_of(queue, 9 - step) for step in STEPS] for queue in queues}
+    found = look([name for names in lists.values() for name in names])
+    return {queue: sum(found[name].hints for name in names) for queue, names in lists.items()}
+
+
+# --- What the clock asks, to find hints that Redis lost. All of it raises redis.RedisError ---------
+
+
+@dataclass(frozen=True)
+class Line:
+    """One list in Redis: a queue and priority."""
+
+    hints: int
+    #: A canary is among them (it is not counted).
+    probed: bool
+    #: Stamps of the last canary that was sent, and of the last one that came through; 0: none.
+    sent: int
+    seen: int
+
+
+def look(lists: Sequence[str]) -> dict[str, Line]:
+    """What is in these lists (named without the prefix)."""
     pipeline = client().pipeline(transaction=False)
-    for name in names:
-        for step in STEPS:
-            pipeline.llen(f"{PREFIX}{name}{SEPARATOR}{step}" if step else f"{PREFIX}{name}")
-    lengths: list[int] = pipeline.execute()
-    per_queue = len(STEPS)
-    return {name: sum(lengths[i * per_queue : (i + 1) * per_queue]) for i, name in enumerate(names)}
+    for name in lists:
+        pipeline.llen(PREFIX + name)
+        pipeline.mget(f"{PREFIX}{SENT}{name}", f"{PREFIX}{SEEN}{name}")
+    answers = pipeline.execute()
+    found = {}
+    for name, length, stamps in zip(lists, answers[::2], answers[1::2], strict=True):
+        sent, seen = (int(stamp or 0) for stamp in stamps)
+        probed = sent > seen and client().lpos(PREFIX + name, _canary(name, sent), rank=-1) is not None
+        found[name] = Line(max(0, length - probed), probed, sent, seen)
+    return found
+
+
+def send_canary(name: str, stamp: int) -> None:
+    """Put a canary behind what waits in this list. A list is first in, first out: when it is popped, what waited
+    there was popped before it."""
+    pipeline = client().pipeline(transaction=False)
+    pipeline.set(f"{PREFIX}{SENT}{name}", stamp)
+    pipeline.lpush(PREFIX + name, _canary(name, stamp))
+    pipeline.execute()
+
+
+def _canary(name: str, stamp: int) -> bytes:
+    return CANARY + f"{name} {stamp}".encode()
 
 
 def canary_stamp(raw: bytes) -> tuple[str, str] | None:
@@ -150,7 +198,29 @@ def canary_stamp(raw: bytes) -> tuple[str, str] | None:
     if not raw.startswith(CANARY):
         return None
     line, _, stamp = raw[len(CANARY) :].decode(errors="replace").rpartition(" ")
-    return (f"{SEEN}{line}", stamp) if line and stamp.isdecimal() else None
+    return (f"{SEEN}{line}", stamp) if line and stamp.isdecimal() and len(stamp) < 20 else None
+
+
+def epoch() -> str | None:
+    """What the clock left in Redis; None when Redis has lost it."""
+    value: Any = client().get(EPOCH)
+    return None if value is None else value.decode(errors="replace")
+
+
+def set_epoch(expected: str | None, value: str) -> bool:
+    """Leave another value, unless somebody else has changed it."""
+    with client().pipeline() as pipeline:
+        pipeline.watch(EPOCH)
+        found: Any = pipeline.get(EPOCH)
+        if (None if found is None else found.decode(errors="replace")) != expected:
+            return False
+        pipeline.multi()
+        pipeline.set(EPOCH, value)
+        try:
+            pipeline.execute()
+        except redis.WatchError:
+            return False
+    return True
 
 
 def alive() -> bool:

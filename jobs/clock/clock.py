@@ -3,25 +3,30 @@
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from django.db import DatabaseError, InterfaceError, connections
+from django.db import connections
 
-from jobs.clock import dispatcher, pruner, reconciler, rescuer
+from jobs.clock import dispatcher, epoch, pruner, reconciler, rescuer
 from jobs.clock.leader import Leader
 from jobs.conf import conf
+from jobs.ledger.patience import DOWN
 
 logger = logging.getLogger(__name__)
+
+#: Seconds that the long work of a tick takes at most: a due job is rung within one.
+MOMENT = 0.25
 
 
 @dataclass
 class Duty:
-    """Something to do every so many seconds."""
+    """Something to do every so many seconds, in steps: after each the clock may turn to another duty, or stop."""
 
-    do: Callable[[str], object]
+    do: Callable[[str], Iterator[object]]
     every: float
     due: float = field(default=0.0)
+    under_way: Iterator[object] | None = None
 
 
 class Clock(threading.Thread):
@@ -37,7 +42,8 @@ class Clock(threading.Thread):
         self.duties = [
             Duty(dispatcher.dispatch, conf().dispatch_every),
             Duty(dispatcher.expire, conf().dispatch_every),
-            Duty(reconciler.reconcile, conf().reconcile_every),
+            Duty(epoch.Epoch().keep, conf().dispatch_every),
+            Duty(reconciler.Reconciler().reconcile, conf().reconcile_every),
             Duty(rescue.rescue, conf().rescue_every),
             Duty(pruner.prune_results, conf().prune_every),
         ]
@@ -49,26 +55,54 @@ class Clock(threading.Thread):
         connections[self.using].close()
 
     def tick(self) -> None:
-        """Renew the lead, then what is due."""
+        """Renew the lead, then what is due. A database that is gone ends the tick."""
         try:
             if self.leader.lead():
+                until = time.monotonic() + MOMENT
                 for duty in self.duties:
-                    self.turn(duty)
-        except (DatabaseError, InterfaceError) as error:
+                    self.turn(duty, until)
+            else:
+                for duty in self.duties:
+                    duty.under_way = None
+        except DOWN as error:
             self.trouble()
             logger.warning("The clock can't reach the database: %s", str(error).strip())
             connections[self.using].close()
         except Exception:
-            self.trouble()
             logger.exception("The clock stumbled, and goes on")
 
-    def turn(self, duty: Duty) -> None:
-        if duty.due <= time.monotonic():
-            duty.due = time.monotonic() + duty.every
-            duty.do(self.using)
+    def turn(self, duty: Duty, until: float) -> None:
+        """The duty, if it is due; what is not done `until` then goes on in the next tick."""
+        now = time.monotonic()
+        if duty.under_way is None:
+            if duty.due > now:
+                return
+            duty.due, duty.under_way = now + duty.every, duty.do(self.using)
+        try:
+            for _ in duty.under_way:
+                # A clock that was frozen may have lost the lead in the middle of its work.
+                if not self.leader.leads() or self.over.is_set():
+                    break
+                if time.monotonic() > until:
+                    return
+            duty.under_way = None
+        except Exception as error:
+            duty.under_way = None
+            if self._is_gone(error):
+                raise
+            logger.exception("A duty of the clock stumbled; the others go on")
+
+    def _is_gone(self, error: Exception) -> bool:
+        """Whether it is the database that is gone: a deadlock or a statement that was refused is no outage."""
+        connection = connections[self.using]
+        return isinstance(error, DOWN) and (connection.vendor == "sqlite" or not connection.is_usable())
 
     def until_next(self) -> float:
-        return max(0.01, min(duty.due for duty in self.duties) - time.monotonic())
+        """Seconds until something is due."""
+        at = self.leader.ask_again
+        if self.leader.leads():
+            at = min(at, *(0.0 if duty.under_way else duty.due for duty in self.duties))
+        return max(0.01, at - time.monotonic())
 
     def stop(self) -> None:
         """End the duties and give the lead away."""

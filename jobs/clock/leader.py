@@ -16,7 +16,7 @@ NAME = "beat"
 
 
 class Leader:
-    """This process' claim to the lead, renewed at a third of the lease."""
+    """This process' claim to the lead, renewed at a third of the lease; whoever stands by asks more often."""
 
     def __init__(self, using: str) -> None:
         self.using = using
@@ -35,13 +35,15 @@ class Leader:
         now = time.monotonic()
         if now >= self.ask_again:
             lease = conf().leader_lease
-            self.ask_again = now + lease / 3
+            self.ask_again = now + conf().standby_every
             held = self._take(lease)
             if held != self.told:
                 logger.info("This beat %s", "leads" if held else "stands by")
                 self.told = held
             # Counted from before the question: never longer than the row says.
             self.leads_until = now + lease if held else 0.0
+            if held:
+                self.ask_again = now + lease / 3
         return self.leads()
 
     def resign(self) -> None:

@@ -1,75 +1,35 @@
 """Queued jobs whose hint is gone from Redis are rung again; a hint too many is dropped at the claim."""
 
-import logging
+from collections.abc import Iterator
 from datetime import timedelta
 
-import redis
 from celery import current_app
 from celery.exceptions import NotRegistered
 from django.db import transaction
-from django.db.models import Exists, Max, OuterRef, Q
-from django.db.models.functions import Coalesce, Now
+from django.db.models import Exists, OuterRef, Q
+from django.db.models.functions import Now
 
-from jobs import broker, lifecycle
+from jobs import lifecycle
+from jobs.clock import rounds
+from jobs.clock.canaries import Canaries
 from jobs.conf import conf
-from jobs.lifecycle.ringing import COLUMNS
 from jobs.models import Job, Queue, Worker
 from jobs.states import Hold, Reason, State
 
-logger = logging.getLogger(__name__)
 
+class Reconciler:
+    """Remembers which canaries came through when."""
 
-def reconcile(using: str) -> None:
-    """Everything that should be rung and may not be."""
-    lifecycle.free_stale_slots(using)
-    _end_stale_pauses(using)
-    _end_unknown(using)
-    _ring_unrung(using)
-    _ring_lost(using)
+    def __init__(self) -> None:
+        self.canaries = Canaries()
 
-
-def _ring_unrung(using: str) -> None:
-    """Redis could not be reached when they were enqueued."""
-    _ring(Q(rung_at=None), using)
-
-
-def _ring_lost(using: str) -> None:
-    """Rung, untouched for a while, and their queue is empty in Redis."""
-    old = Q(rung_at__lt=Now() - timedelta(seconds=conf().reconcile_after))
-    queues = set(Job.objects.using(using).startable().filter(old).values_list("queue", flat=True).distinct())
-    if not queues or broker.breaker.open():
-        return
-    try:
-        empty = [queue for queue, depth in broker.depths(queues).items() if depth == 0]
-    except (redis.RedisError, OSError) as error:
-        broker.breaker.trip()
-        logger.warning("Redis does not answer the reconciler: %s", error)
-        return
-    if empty:
-        _ring(old & Q(queue__in=empty), using)
-    _ring_overtaken(old, queues - set(empty), using)
-
-
-def _ring_overtaken(old: Q, queues: set[str], using: str) -> None:
-    """A queue that is never empty: its lists are first in, first out, so a job is lost when one that was rung well
-    after it has begun."""
-    lately = Q(state=State.RUNNING) | Q(finished_at__gt=Now() - timedelta(seconds=conf().reconcile_after))
-    begun = Job.objects.using(using).filter(lately, queue__in=queues, started_at__isnull=False)
-    margin = timedelta(seconds=conf().reconcile_after)
-    line = Coalesce("priority", 0)
-    for queue, priority, rung_at in begun.values_list("queue", line).annotate(Max("rung_at")):
-        if rung_at is not None:
-            same = Q(priority=priority) | Q(priority=None) if priority == 0 else Q(priority=priority)
-            _ring(old & same & Q(queue=queue, rung_at__lt=rung_at - margin), using)
-
-
-def _ring(which: Q, using: str) -> None:
-    jobs = list(
-        Job.objects.using(using).startable().filter(which).order_by("created_at", "id").only(*COLUMNS)[: conf().batch]
-    )
-    if jobs and not broker.breaker.open() and lifecycle.ring(jobs, using):
-        lifecycle.mark_rung([job.id for job in jobs], using=using)
-        logger.info("%d jobs were rung again", len(jobs))
+    def reconcile(self, using: str) -> Iterator[object]:
+        """Everything that should be rung and may not be."""
+        for duty in (lifecycle.free_stale_slots, _end_stale_pauses, _end_unknown):
+            yield duty(using)
+        # Redis could not be reached when they were enqueued.
+        yield from rounds.ring(Q(rung_at=None), using)
+        yield from self.canaries.find_lost(using)
 
 
 def _end_stale_pauses(using: str) -> None:

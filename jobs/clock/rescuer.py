@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from celery import current_app
@@ -11,6 +12,7 @@ from django.db.models.functions import Now
 
 from jobs.conf import conf
 from jobs.ledger import current, settle
+from jobs.ledger.patience import DOWN
 from jobs.lifecycle.moment import now
 from jobs.models import Job, Worker
 from jobs.states import State
@@ -32,16 +34,21 @@ class Rescuer:
         """The database could not be reached just now."""
         self.calm_from = time.monotonic() + 2 * conf().heartbeat
 
-    def rescue(self, using: str) -> int:
-        """End the attempts of orphans; how many."""
+    def rescue(self, using: str) -> Iterator[str]:
+        """End the attempts of orphans, one a step; their ids."""
         if not self._watched(using) or time.monotonic() < self.calm_from:
-            return 0
+            return
         orphans = list(_orphans(using)[: conf().batch])
         if not self._watched(using):  # it stood still in this very look
-            return 0
+            return
         for job in orphans:
-            _end_attempt(job, using)
-        return len(orphans)
+            try:
+                _end_attempt(job, using)
+            except DOWN:
+                raise
+            except Exception:
+                logger.exception("Job %s can't be rescued; the others are", job.id)
+            yield job.id
 
     def _watched(self, using: str) -> bool:
         """Whether the database's clock moved no further since the last look than it should have."""

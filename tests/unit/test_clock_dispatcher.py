@@ -1,19 +1,22 @@
 """The dispatcher and the clock that runs it."""
 
 import time
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from celery import chord, current_app
 from celery.result import AsyncResult
-from django.db import OperationalError
+from django.db import DataError, InterfaceError, OperationalError, connections
 from django_celery_results.models import ChordCounter
 
 from jobs.clock import Clock, dispatcher
-from jobs.clock.clock import Duty
+from jobs.clock.clock import MOMENT, Duty
 from jobs.conf import conf
 from jobs.ledger.publish import collecting
 from jobs.models import Job
 from jobs.states import State
+from tests.conftest import ON_POSTGRES
 from tests.plain_tasks import add, total
 from tests.support.moves import USING, deliver, later, queued, row, rung
 from tests.support.valkey import ValkeyServer
@@ -26,20 +29,20 @@ def test_every_due_job_is_rung_however_many_batches_that_takes(bell: ValkeyServe
     with collecting():
         ids = [queued(countdown=60) for _ in range(conf().batch + 20)]
     Job.objects.update(run_at=later(-1))
-    assert dispatcher.dispatch(USING) == len(ids)
+    assert list(dispatcher.dispatch(USING)) == [conf().batch, 20]
     assert sorted(rung(bell)) == sorted(ids)
 
 
 def test_nothing_due_is_nothing_done() -> None:
     queued(countdown=60)
-    assert dispatcher.dispatch(USING) == 0
+    assert list(dispatcher.dispatch(USING)) == []
 
 
 def test_what_is_too_late_expires_at_its_time() -> None:
     job_id = queued(expires=60)
-    assert dispatcher.expire(USING) == 0
+    assert list(dispatcher.expire(USING)) == []
     Job.objects.update(expires_at=later(-1))
-    assert dispatcher.expire(USING) == 1
+    assert list(dispatcher.expire(USING)) == [1]
     assert AsyncResult(job_id).status == "REVOKED"
 
 
@@ -48,7 +51,7 @@ def test_a_member_that_expires_is_counted_by_its_chord() -> None:
     first, second = Job.objects.filter(group_id__isnull=False).order_by("created_at")
     deliver(add, first.id)
     Job.objects.filter(id=second.id).update(expires_at=later(-1))
-    dispatcher.expire(USING)
+    assert list(dispatcher.expire(USING)) == [1]
     assert ChordCounter.objects.get().count == 0
     assert AsyncResult(body.id).status == "FAILURE"
 
@@ -78,39 +81,117 @@ def test_a_clock_that_does_not_lead_does_nothing() -> None:
     assert row(job_id).state == State.QUEUED
 
 
+# --- The clock's turns ---
+
+
+def leading(*duties: Duty) -> Clock:
+    """A clock that leads and has these duties only."""
+    clock = Clock(USING)
+    clock.duties = list(duties)
+    assert clock.leader.lead()
+    return clock
+
+
+def noting(done: list[str], word: str = "done") -> Callable[[str], Iterator[object]]:
+    """A duty of one step, which it notes."""
+
+    def do(using: str) -> Iterator[object]:
+        done.append(word)
+        yield
+
+    return do
+
+
+def failing(error: Exception) -> Callable[[str], Iterator[object]]:
+    def do(using: str) -> Iterator[object]:
+        raise error
+        yield
+
+    return do
+
+
 def test_a_duty_is_done_once_in_its_time() -> None:
     done: list[str] = []
-    clock = Clock(USING)
-    duty = Duty(done.append, every=60)
-    clock.turn(duty)
-    clock.turn(duty)
-    assert done == [USING]
+    clock = leading(Duty(noting(done), every=60))
+    clock.tick()
+    clock.tick()
+    assert done == ["done"]
 
 
-@pytest.mark.parametrize("error", [OperationalError("gone"), RuntimeError("a bug")])
-def test_no_error_stops_the_clock(error: Exception) -> None:
-    def fails(using: str) -> None:
-        raise error
-
+def test_long_work_goes_on_in_the_next_tick_and_what_is_due_comes_between() -> None:
     done: list[str] = []
+
+    def long(using: str) -> Iterator[object]:
+        for step in ("first", "second"):
+            done.append(step)
+            time.sleep(MOMENT * 1.1)
+            yield
+
+    clock = leading(Duty(noting(done, "due"), every=0), Duty(long, every=60))
+    for _ in range(3):
+        clock.tick()
+    assert done == ["due", "first", "due", "second", "due"]
+    assert clock.until_next() <= 0.01
+
+
+def test_one_that_loses_the_lead_in_the_middle_of_its_work_stops_there() -> None:
+    """A beat that was frozen wakes where it was."""
+    done: list[int] = []
+
+    def long(using: str) -> Iterator[object]:
+        for step in range(9):
+            done.append(step)
+            if step == 2:
+                clock.leader.leads_until = time.monotonic()
+            yield
+
+    clock = leading(Duty(long, every=60), Duty(failing(AssertionError("not any more")), every=0))
+    clock.tick()
+    assert done == [0, 1, 2]
+    assert clock.duties[0].under_way is None
+
+
+def test_work_that_was_under_way_is_forgotten_with_the_lead() -> None:
     clock = Clock(USING)
-    clock.duties = [Duty(fails, 0), Duty(done.append, 0)]
+    clock.duties = [Duty(noting([]), every=60, under_way=iter([1, 2, 3]))]
+    assert Clock(USING).leader.lead()
+    clock.tick()
+    assert clock.duties[0].under_way is None
+    assert conf().standby_every / 2 < clock.until_next() <= conf().standby_every
+
+
+@pytest.mark.parametrize(
+    "error",
+    [pytest.param(OperationalError("deadlock detected"), marks=pytest.mark.skipif(not ON_POSTGRES, reason="a lock")),
+     DataError("odd"), RuntimeError("a bug")],
+)  # fmt: skip
+def test_no_error_of_one_duty_stops_the_others(error: Exception) -> None:
+    done: list[str] = []
+    clock = leading(Duty(failing(error), 0), Duty(noting(done), 0))
+    clock.tick()
+    clock.tick()
+    assert done == ["done", "done"]
+    assert rescuer_of(clock).calm_from == 0
+
+
+def test_no_error_stops_the_clock() -> None:
+    done: list[str] = []
+    clock = leading(Duty(failing(InterfaceError("gone")), 0), Duty(noting(done), 0))
     clock.tick()
     clock.duties.pop(0)
     clock.tick()
-    assert done == [USING]
+    assert done
 
 
-def test_trouble_with_the_database_makes_the_rescuer_hold_off() -> None:
-    clock = Clock(USING)
-    rescuer = clock.trouble.__self__  # type: ignore[attr-defined]
-
-    def fails(using: str) -> None:
-        raise OperationalError("gone")
-
-    clock.duties = [Duty(fails, 0)]
+def test_a_database_that_is_gone_makes_the_rescuer_hold_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = leading(Duty(failing(OperationalError("gone")), 0))
+    monkeypatch.setattr(connections[USING], "is_usable", lambda: False)
     clock.tick()
-    assert rescuer.calm_from > time.monotonic() + conf().heartbeat
+    assert rescuer_of(clock).calm_from > time.monotonic() + conf().heartbeat
+
+
+def rescuer_of(clock: Clock) -> Any:
+    return clock.trouble.__self__  # type: ignore[attr-defined]
 
 
 def test_the_ledgers_backend_is_the_one_that_expiry_tells() -> None:

@@ -3,6 +3,7 @@
 import time
 
 import pytest
+from django.db import OperationalError
 
 from jobs.clock.leader import NAME, Leader
 from jobs.conf import conf
@@ -49,6 +50,25 @@ def test_the_lead_is_asked_for_a_third_of_the_lease_apart_and_not_at_every_tick(
     assert leader.lead()
     assert not Lease.objects.exists()
     assert leader.ask_again - time.monotonic() <= conf().leader_lease / 3
+
+
+def test_one_that_stands_by_asks_more_often_than_the_leader(monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = Leader(USING), Leader(USING)
+    first.lead()
+    second.lead()
+    assert second.ask_again - time.monotonic() <= conf().standby_every < conf().leader_lease / 3
+
+
+def test_one_that_could_not_ask_asks_again_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    leader = Leader(USING)
+
+    def gone(lease: float) -> bool:
+        raise OperationalError("gone")
+
+    monkeypatch.setattr(leader, "_take", gone)
+    with pytest.raises(OperationalError):
+        leader.lead()
+    assert leader.ask_again - time.monotonic() <= conf().standby_every
 
 
 def test_one_that_resigns_lets_the_next_lead_at_once() -> None:

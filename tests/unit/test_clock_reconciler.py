@@ -3,8 +3,9 @@
 import pytest
 
 from jobs import broker, lifecycle
-from jobs.clock import reconciler
+from jobs.clock.reconciler import Reconciler
 from jobs.conf import conf
+from jobs.ledger.publish import collecting
 from jobs.models import Job, Worker
 from jobs.states import Hold, State
 from tests.plain_tasks import add, echo
@@ -20,10 +21,16 @@ def aged(job_id: str, seconds: float | None = None) -> str:
     return job_id
 
 
+def reconcile() -> None:
+    """One turn, to its end."""
+    for _ in Reconciler().reconcile(USING):
+        pass
+
+
 def test_a_flushed_redis_is_rung_again(bell: ValkeyServer) -> None:
     ids = [aged(queued()) for _ in range(5)]
     bell.flushall()
-    reconciler.reconcile(USING)
+    reconcile()
     assert rung(bell) == ids
     assert row(ids[0]).rung_at > later(-1)
 
@@ -33,21 +40,23 @@ def test_what_could_not_be_rung_is_rung_as_soon_as_redis_is_back(bell: ValkeySer
     job_id = queued()
     bell.start()
     broker.breaker.closed_again = 0
-    reconciler.reconcile(USING)
+    reconcile()
     assert rung(bell) == [job_id]
     assert row(job_id).rung_at is not None
 
 
 def test_a_queue_that_still_has_hints_is_left_alone(bell: ValkeyServer) -> None:
     ids = [aged(queued()) for _ in range(3)]
-    reconciler.reconcile(USING)
-    assert rung(bell) == ids
+    before = [row(job_id).rung_at for job_id in ids]
+    reconcile()
+    assert broker.depths(["default"]) == {"default": 3}
+    assert [row(job_id).rung_at for job_id in ids] == before
 
 
 def test_a_job_that_was_rung_just_now_is_left_alone(bell: ValkeyServer) -> None:
     queued()
     bell.flushall()
-    reconciler.reconcile(USING)
+    reconcile()
     assert rung(bell) == []
 
 
@@ -55,7 +64,7 @@ def test_a_job_that_was_rung_just_now_is_left_alone(bell: ValkeyServer) -> None:
 def test_only_queued_jobs_are_rung_again(state: State, bell: ValkeyServer) -> None:
     job_id = aged(in_state(state))
     bell.flushall()
-    reconciler.reconcile(USING)
+    reconcile()
     assert rung(bell) == []
     assert row(job_id).state == state
 
@@ -68,7 +77,7 @@ def test_a_held_job_is_not_rung(bell: ValkeyServer) -> None:
     aged(job_id)
     aged(given_on)
     bell.flushall()
-    reconciler.reconcile(USING)
+    reconcile()
     assert (rung(bell), rung(bell, "heavy")) == ([], [])
 
 
@@ -77,7 +86,7 @@ def test_a_hold_of_a_queue_that_is_not_paused_any_more_ends(bell: ValkeyServer) 
     job_id = queued()
     Job.objects.update(hold=Hold.PAUSED)
     bell.flushall()
-    reconciler.reconcile(USING)
+    reconcile()
     assert row(job_id).hold == Hold.NONE
     assert rung(bell) == [job_id]
 
@@ -100,7 +109,7 @@ def test_a_worker_that_knows_the_task_ends_its_jobs_hold(bell: ValkeyServer) -> 
     job_id = unknown()
     bell.flushall()
     worker(echo.name, add.name)
-    reconciler.reconcile(USING)
+    reconcile()
     assert row(job_id).hold == Hold.NONE
     assert rung(bell) == [job_id]
 
@@ -109,14 +118,14 @@ def test_a_worker_that_knows_the_task_ends_its_jobs_hold(bell: ValkeyServer) -> 
 def test_a_worker_that_is_gone_knows_nothing(facts: dict[str, float]) -> None:
     job_id = unknown()
     worker(add.name, **facts)  # type: ignore[arg-type]
-    reconciler.reconcile(USING)
+    reconcile()
     assert row(job_id).hold == Hold.UNKNOWN_TASK
 
 
 def test_a_task_that_nobody_has_known_for_a_day_kills_its_jobs() -> None:
     job_id = aged(unknown("elsewhere.task"), conf().unknown_task_patience + 1)
     fresh = unknown("elsewhere.task")
-    reconciler.reconcile(USING)
+    reconcile()
     assert (row(job_id).state, row(job_id).error) == (State.DEAD, "NotRegistered")
     assert "elsewhere.task" in row(job_id).message
     assert (row(fresh).state, row(fresh).hold) == (State.QUEUED, Hold.UNKNOWN_TASK)
@@ -126,16 +135,25 @@ def test_a_task_that_nobody_has_known_for_a_day_kills_its_jobs() -> None:
 def test_a_redis_that_is_gone_does_not_stop_the_reconciler(trouble: str, bell: ValkeyServer) -> None:
     job_id = aged(queued())
     getattr(bell, trouble)()
-    reconciler.reconcile(USING)
+    reconcile()
     assert broker.breaker.open()
     assert row(job_id).state == State.QUEUED
 
 
-def test_no_more_than_a_batch_is_rung_at_once(bell: ValkeyServer) -> None:
-    with add.app.amqp.collecting():
-        for _ in range(conf().batch + 5):
-            queued()
+def test_however_many_could_not_be_rung_are_rung_in_rounds(bell: ValkeyServer) -> None:
+    with collecting():
+        ids = [queued() for _ in range(2 * conf().batch + 5)]
     Job.objects.update(rung_at=None)
     bell.flushall()
-    reconciler._ring_unrung(USING)
-    assert len(rung(bell)) == conf().batch
+    rounds = [step for step in Reconciler().reconcile(USING) if isinstance(step, int) and step]
+    assert rounds == [conf().batch, conf().batch, 5]
+    assert rung(bell) == ids
+
+
+def test_a_job_that_nobody_can_ring_does_not_keep_the_others_from_being_rung(bell: ValkeyServer) -> None:
+    unreadable, fine = queued(), queued()
+    Job.objects.filter(id=unreadable).update(envelope="no envelope", rung_at=None)
+    Job.objects.filter(id=fine).update(rung_at=None)
+    bell.flushall()
+    reconcile()
+    assert rung(bell) == [fine]

@@ -36,16 +36,21 @@ def watching() -> Rescuer:
     return rescuer
 
 
+def ended_by(rescuer: Rescuer) -> list[str]:
+    """The jobs whose attempts it ends in one turn."""
+    return list(rescuer.rescue(USING))
+
+
 def rescue() -> int:
-    """By one that has been looking for a while at jobs that have run for a while."""
+    """How many; by one that has been looking for a while, of jobs that have run for a while."""
     Job.objects.filter(state=State.RUNNING).update(started_at=later(-conf().silence - 1))
-    return watching().rescue(USING)
+    return len(ended_by(watching()))
 
 
 def test_a_job_that_has_just_begun_is_left_alone() -> None:
     """Its worker may not have been able to write its first heartbeat yet."""
     job_id, _ = running()
-    assert watching().rescue(USING) == 0
+    assert ended_by(watching()) == []
     assert row(job_id).state == State.RUNNING
 
 
@@ -53,7 +58,7 @@ def test_the_first_look_rescues_nobody() -> None:
     """Whoever has just taken the lead does not know for how long nobody could write a heartbeat."""
     running()
     rescuer = Rescuer()
-    assert rescuer.rescue(USING) == 0
+    assert ended_by(rescuer) == []
     assert rescuer.calm_from > time.monotonic()
 
 
@@ -62,7 +67,7 @@ def test_a_machine_that_stood_still_makes_nobody_an_orphan() -> None:
     job_id, _ = running()
     rescuer = watching()
     rescuer.looked = later(-conf().rescue_every - conf().heartbeat - 1)
-    assert rescuer.rescue(USING) == 0
+    assert ended_by(rescuer) == []
     assert row(job_id).state == State.RUNNING
     assert rescuer.calm_from > time.monotonic()
 
@@ -146,9 +151,46 @@ def test_after_trouble_with_the_database_nobody_is_rescued_for_two_heartbeats() 
     job_id, _ = running("no", task=fail)
     rescuer = watching()
     rescuer.trouble()
-    assert rescuer.rescue(USING) == 0
+    assert ended_by(rescuer) == []
     assert row(job_id).state == State.RUNNING
     assert rescuer.calm_from - time.monotonic() == pytest.approx(2 * conf().heartbeat, abs=0.2)
     rescuer.calm_from = 0
     Job.objects.filter(id=job_id).update(started_at=later(-conf().silence - 1))
-    assert rescuer.rescue(USING) == 1
+    assert ended_by(rescuer) == [job_id]
+
+
+def test_a_job_that_can_not_be_rescued_does_not_keep_the_others_from_it() -> None:
+    broken, fine = running()[0], running()[0]
+    Job.objects.filter(id=broken).update(envelope="no envelope", started_at=later(-99))
+    assert rescue() == 2
+    assert (row(broken).state, row(fine).state) == (State.RUNNING, State.RETRYING)
+
+
+@pytest.mark.parametrize("outage", [4, 60])
+def test_no_worker_is_taken_for_dead_after_the_database_was_away(outage: float) -> None:
+    """Shipped values at a tenth: its heartbeat is as old as the outage plus a heartbeat, until it has written again."""
+    worker(silent=(outage + 10) / 10)
+    job_id, _ = running()
+    Job.objects.update(started_at=later(-99))
+    rescuer = watching()
+    rescuer.trouble()
+    assert ended_by(rescuer) == []
+    assert rescuer.calm_from - time.monotonic() > conf().heartbeat
+    worker()
+    rescuer.calm_from = 0
+    assert ended_by(rescuer) == []
+    assert row(job_id).state == State.RUNNING
+
+
+def test_a_database_that_was_frozen_makes_nobody_an_orphan() -> None:
+    """Nobody saw an error: all that is told is that its clock moved on between two looks."""
+    worker(silent=conf().silence + 1)
+    job_id, _ = running()
+    Job.objects.update(started_at=later(-99))
+    rescuer = watching()
+    rescuer.looked = later(-conf().silence)
+    assert ended_by(rescuer) == []
+    worker()
+    rescuer.calm_from = 0
+    assert ended_by(rescuer) == []
+    assert row(job_id).state == State.RUNNING

@@ -127,7 +127,7 @@ def test_results_past_their_expiry_go() -> None:
 def test_expired_results_go_a_moment_at_a_time_when_the_clock_prunes(settings: Any) -> None:
     result("old")
     assert retention.prune_results(seconds=0)["results"] == 0
-    pruner.prune_results("default")
+    assert list(pruner.prune_results("default"))
     assert not TaskResult.objects.exists()
 
 
