@@ -97,12 +97,14 @@ def _spooled(held: Claim, ending: Ending) -> bool:
         if not any(kept):
             raise Reject(str(error), requeue=True) from error
         logger.error("Job %s has ended, and is settled when the database is back: %s", held.id, error)
-        for entry in filter(None, kept):
-            entry.leave()
+        _leave(kept)
         held.afterwards.clear()
         return True
-    except BaseException:
+    except Exception:
         _forget(kept)
+        raise
+    except BaseException:  # this process is told to end
+        _leave(kept)
         raise
     _forget(kept)
     return done
@@ -116,6 +118,11 @@ def _kept(ending: Ending) -> spool.Entry | None:
 def _forget(kept: Sequence[spool.Entry | None]) -> None:
     for entry in filter(None, kept):
         entry.told()
+
+
+def _leave(kept: Sequence[spool.Entry | None]) -> None:
+    for entry in filter(None, kept):
+        entry.leave()
 
 
 def _afterwards(held: Claim) -> None:

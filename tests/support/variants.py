@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from tests.support.station import Station
 
 #: Settings modules of processes that tests start.
+BRIEF = "tests.support.brief_settings"
 HURRIED = "tests.support.hurried_settings"
 RETRYING = "tests.support.retrying_settings"
 UNTRACKED = "tests.support.untracked_settings"
