@@ -94,6 +94,7 @@ if DEBUG:
     INSTALLED_APPS.append("jobs.sandbox.apps.SandboxConfig")
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
+    "jobs.outage.OutageMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",

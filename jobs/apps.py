@@ -4,6 +4,7 @@ from typing import Any
 
 from django.apps import AppConfig
 from django.db import connections
+from django.db.backends.signals import connection_created
 from django.db.models.signals import post_migrate
 
 
@@ -15,7 +16,7 @@ class JobsConfig(AppConfig):
     def ready(self) -> None:
         from django.core.checks import register
 
-        from jobs import checks, lifecycle
+        from jobs import busy, checks, lifecycle
         from jobs.schedules import builtin
 
         def install_schedules(*, using: str, **_: Any) -> None:
@@ -26,6 +27,7 @@ class JobsConfig(AppConfig):
             if "jobs_queue" in connections[using].introspection.table_names():
                 lifecycle.set_limits(using)
 
+        connection_created.connect(busy.tell_of_locks, dispatch_uid="jobs.busy")
         post_migrate.connect(make_queue_rows, sender=self, weak=False, dispatch_uid="jobs.queues")
         post_migrate.connect(install_schedules, sender=self, weak=False, dispatch_uid="jobs.schedules")
         for check in checks.CHECKS:

@@ -83,5 +83,14 @@ class WrongState(JobError):
         super().__init__(f"Job {job_id} is {state} and can't be {wanted}.")
 
 
+class DatabaseAway(JobError):
+    """The database can't be reached, or does not let us write."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The database does not answer, or another process keeps it busy. Nothing was accepted; try again."
+        )
+
+
 class TaskFailure(Exception):
     """Raised by a task for an outcome that trying again can't change; never retried."""

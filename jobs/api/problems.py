@@ -16,6 +16,7 @@ from ninja.errors import HttpError, ValidationError
 from jobs.errors import (
     ArgumentsRefused,
     ArgumentsTooLarge,
+    DatabaseAway,
     JobError,
     UnknownJob,
     UnknownQueue,
@@ -51,8 +52,8 @@ SENTENCES: dict[type[Exception], str] = {
     DataError: "The database can't store a value of this request.",
     RequestDataTooBig: "The body is too large.",
     UnreadablePostError: "The body broke off.",
-    OperationalError: "The database does not answer. Nothing was accepted; try again.",
-    InterfaceError: "The database does not answer. Nothing was accepted; try again.",
+    OperationalError: str(DatabaseAway()),
+    InterfaceError: str(DatabaseAway()),
 }
 
 

@@ -1,6 +1,7 @@
 """The claim in whose hands this thread is, and whether what it posts continues a finished job."""
 
 import json
+import logging
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -8,9 +9,13 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
+from django.db import InterfaceError, OperationalError, connections
+
 from jobs import lifecycle
 from jobs.lifecycle import Failure
 from jobs.models import Job
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass
@@ -110,8 +115,18 @@ def current_job() -> Claim | None:
 
 
 def report_progress(done: float, total: float, note: str = "") -> None:
-    """Tell how far the running job is: `done` of `total`, with a note. Nothing outside a worker."""
-    if held := _claim.get():
-        lifecycle.report_progress(
-            held.id, held.token, json.dumps({"done": done, "total": total, "note": note[:200]}), using=held.using
-        )
+    """Tell how far the running job is: `done` of `total`, with a note. Nothing outside a worker.
+
+    A database that is away is no reason to end the work: then it is not told.
+    """
+    held = _claim.get()
+    if held is None:
+        return
+    text = json.dumps({"done": done, "total": total, "note": note[:200]})
+    try:
+        lifecycle.report_progress(held.id, held.token, text, using=held.using)
+    except (OperationalError, InterfaceError) as error:
+        if connections[held.using].in_atomic_block:
+            raise  # the body's transaction is lost with it
+        logger.warning("The progress can't be written: %s", error)
+        connections[held.using].close()

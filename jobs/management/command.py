@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import InterfaceError, OperationalError
 
 from jobs.api.answers import written
-from jobs.errors import JobError
+from jobs.errors import DatabaseAway, JobError
 
 T = TypeVar("T")
 BAR = 30
@@ -28,6 +29,8 @@ class StationCommand(BaseCommand):
             return super().execute(*args, **options)
         except JobError as refused:
             raise CommandError(str(refused)) from refused
+        except (OperationalError, InterfaceError) as away:
+            raise CommandError(str(DatabaseAway())) from away
 
     def run_verb(self, options: Mapping[str, Any]) -> None:
         """Call the method of the chosen verb with what it takes: `jobs list` calls `list_`."""
