@@ -70,13 +70,13 @@ def _hard_limit(task: Any) -> Iterator[CheckMessage]:
 
 
 def _soft_limit(task: Any) -> Iterator[CheckMessage]:
-    hard, own = _hard(task), task.soft_time_limit
-    soft = own or settings.CELERY_TASK_SOFT_TIME_LIMIT
+    hard, common = _hard(task), settings.CELERY_TASK_SOFT_TIME_LIMIT
+    soft = task.soft_time_limit or common
     if not hard or not soft or soft < hard:
         return
     says = f"The soft time limit of {task.name} ({soft:g} s) is not below its hard one ({hard:g} s): it never comes."
     hint = "Give the task a soft_time_limit below its time_limit."
-    yield Error(says, hint=hint, id="jobs.E002") if own else Caution(says, hint=hint, id="jobs.W002")
+    yield Caution(says, hint=hint, id="jobs.W002") if soft == common else Error(says, hint=hint, id="jobs.E002")
 
 
 def _queue(task: Any) -> Iterator[CheckMessage]:
@@ -87,4 +87,5 @@ def _queue(task: Any) -> Iterator[CheckMessage]:
 
 
 def _hard(task: Any) -> float:
+    """Seconds. Celery gives a task without its own limits those of the settings when it binds it."""
     return float(task.time_limit or settings.CELERY_TASK_TIME_LIMIT or 0)

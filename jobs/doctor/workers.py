@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
+from django.conf import settings
+
 from jobs.doctor.finding import About, Finding
 from jobs.errors import UnknownQueue
 from jobs.figures import queue_figures, workers_alive
@@ -123,7 +125,7 @@ def _twins(facts: Facts) -> list[Finding]:
 def _limited() -> dict[str, list[str]]:
     limited = defaultdict(list)
     for task in own_tasks():
-        if task.time_limit:
+        if task.time_limit != settings.CELERY_TASK_TIME_LIMIT:
             with suppress(UnknownQueue):
                 limited[queue_of(task)].append(task.name)
     return limited

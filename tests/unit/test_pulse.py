@@ -1,5 +1,6 @@
 """A process that lives leaves a fresh file; one that ended or hangs does not."""
 
+import io
 import os
 import socket
 import subprocess
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from django.conf import settings
+from django.core.management import CommandError, call_command
 
 from jobs import pulse
 from jobs.conf import conf
@@ -103,3 +105,38 @@ def _age(directory: Path, seconds: float) -> None:
     """Let every pulse be this old."""
     for file in directory.iterdir():
         os.utime(file, (time.time() - seconds, time.time() - seconds))
+
+
+# --- the command ---
+
+
+def alive(kind: str) -> tuple[str, int]:
+    """What `manage.py alive` says, and its exit code."""
+    out = io.StringIO()
+    try:
+        call_command("alive", kind, stdout=out)
+    except CommandError as refused:
+        return str(refused), refused.returncode
+    return out.getvalue().strip(), 0
+
+
+def test_a_fresh_pulse_is_alive() -> None:
+    pulse.beat("worker", "emails@host")
+    assert alive("worker") == (f"Alive: emails@host (pid {os.getpid()}).", 0)
+
+
+def test_no_pulse_is_not_alive() -> None:
+    pulse.beat("beat")
+    said, code = alive("worker")
+    assert code == 1
+    assert "No worker runs" in said
+
+
+def test_one_stale_pulse_among_fresh_ones_is_not_alive(directory: Path) -> None:
+    pulse.beat("worker", "stuck@host")
+    _age(directory, 100)
+    pulse.beat("worker", "fresh@host")
+    said, code = alive("worker")
+    assert code == 1
+    assert "stuck@host" in said
+    assert "fresh@host" not in said
