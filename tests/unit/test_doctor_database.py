@@ -22,7 +22,7 @@ POSTGRES = Facts(
         "transaction_isolation": "read committed",
         "transaction_read_only": "off",
     },
-    connected=77,
+    connected=70,
     wanted=97,
 )
 SQLITE = Facts(vendor="sqlite", debug=True, settings={"journal_mode": "wal", "synchronous": "1"})
