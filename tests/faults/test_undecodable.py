@@ -1,0 +1,206 @@
+"""Messages that nobody can read kill a stock worker: here they are kept, with their bytes, and the worker works on."""
+
+import base64
+import json
+import uuid
+from typing import Any
+
+import pytest
+
+from tests.support.callers import check_back, check_once, ids, posts
+from tests.support.hints import connect, deliver, hints
+from tests.support.processes import Process
+from tests.support.rows import Row
+from tests.support.station import Station
+
+MIB = 1024 * 1024
+
+
+def message(body: str = "W1tdLCB7fSwge31d", **changes: Any) -> bytes:
+    """A stock message of a job that nobody has heard of; a change of None leaves that part out."""
+    job_id = str(uuid.uuid4())
+    parts: dict[str, Any] = {
+        "body": body,
+        "content-type": "application/json",
+        "content-encoding": "utf-8",
+        "headers": {"id": job_id, "task": "tests.plain_tasks.journaled", "lang": "py", "argsrepr": "()"},
+        "properties": {
+            "correlation_id": job_id,
+            "delivery_info": {"exchange": "", "routing_key": "default"},
+            "delivery_tag": str(uuid.uuid4()),
+            "delivery_mode": 2,
+            "priority": 0,
+            "body_encoding": "base64",
+        },
+    }
+    return json.dumps({name: part for name, part in {**parts, **changes}.items() if part is not None}).encode()
+
+
+def headed(**headers: Any) -> bytes:
+    """The same with other headers."""
+    stock = json.loads(message())["headers"]
+    return message(headers={name: value for name, value in {**stock, **headers}.items() if value is not None})
+
+
+#: Nothing that kombu could take for a message.
+NO_MESSAGES = {
+    "empty": b"",
+    "not JSON": b"not json {",
+    "cut off": message()[:100],
+    "not UTF-8": b'{"body": "\xff\xfe"}',
+    "binary": bytes(range(256)),
+    "a list": b"[1, 2]",
+    "a number": b"42",
+    "null": b"null",
+    "another object": b'{"hello": "world"}',
+    "NUL": b'{"hello": "\\u0000"}',
+    "deeply nested": b"[" * 100_000,
+    "no properties": message(properties=None),
+    "no headers": message(headers=None),
+    "headers of a wrong kind": message(headers=["task"]),
+    "a body of a wrong kind": json.dumps({**json.loads(message()), "body": 7}).encode(),
+    "a body that is not base64": message("%%%"),
+    "said to be compressed": headed(compression="application/x-gzip"),
+}
+#: Messages to kombu, but none that names a job which could be run.
+NO_JOBS = {
+    "a body that is not JSON": message(base64.b64encode(b"not json").decode()),
+    "an encoding that nobody knows": message(**{"content-encoding": "klingon"}),
+    "no task": headed(task=None),
+    "a task of a wrong kind": headed(task=["journaled"]),
+    "a task that is null": message(headers={**json.loads(message())["headers"], "task": None}),
+    "no id": headed(id=None),
+    "pickle": message(**{"content-type": "application/x-python-serialize"}),
+    "a content type that nobody knows": message(**{"content-type": "application/x-unknown"}),
+}
+
+
+@pytest.fixture(scope="module")
+def running(station: Station) -> Station:
+    """A station with beat."""
+    station.beat()
+    return station
+
+
+@pytest.fixture(scope="module")
+def worker(running: Station) -> Process:
+    """The worker that must outlive all of this."""
+    return running.worker("default", concurrency=2)
+
+
+def kept(station: Station) -> list[Row]:
+    """The letters of messages that name no job, newest first."""
+    return station.sql("SELECT * FROM dlq_deadletter WHERE reason = 'undecodable' ORDER BY id DESC")
+
+
+def check_kept(station: Station, before: int) -> Row:
+    """One more letter than before; it is open, and says where it lay and what is wrong with it."""
+    station.wait(lambda: len(kept(station)) == before + 1, what="the message to be kept")
+    letter = kept(station)[0]
+    assert (letter["status"], letter["queue"], letter["job_id"]) == ("open", "default", None)
+    assert letter["error"]
+    return letter
+
+
+def check_alive(station: Station, worker: Process) -> None:
+    """The same worker works on."""
+    check_back(station)
+    assert worker.running
+    assert len(station.sql("SELECT id FROM jobs_worker WHERE stopped_at IS NULL AND queues = 'default'")) == 1
+
+
+@pytest.mark.parametrize("raw", NO_MESSAGES.values(), ids=NO_MESSAGES)
+@pytest.mark.databases("postgres")
+def test_bytes_that_are_no_message_are_kept_as_they_are(running: Station, worker: Process, raw: bytes) -> None:
+    before = len(kept(running))
+    deliver(running, raw)
+    assert bytes(check_kept(running, before)["raw"]) == raw
+    check_alive(running, worker)
+
+
+@pytest.mark.parametrize("raw", NO_JOBS.values(), ids=NO_JOBS)
+@pytest.mark.databases("postgres")
+def test_a_message_that_names_no_job_is_kept(running: Station, worker: Process, raw: bytes) -> None:
+    before = len(kept(running))
+    deliver(running, raw)
+    shown = json.loads(bytes(check_kept(running, before)["raw"]))
+    sent = json.loads(raw)
+    assert (shown["headers"], shown["properties"]["delivery_tag"]) == (
+        sent["headers"],
+        sent["properties"]["delivery_tag"],
+    )
+    check_alive(running, worker)
+
+
+@pytest.mark.databases("postgres")
+def test_of_a_huge_message_the_beginning_is_kept(running: Station, worker: Process) -> None:
+    before = len(kept(running))
+    deliver(running, b'{"huge": "' + b"x" * (5 * MIB))
+    letter = check_kept(running, before)
+    assert len(letter["raw"]) == MIB
+    assert bytes(letter["raw"]).startswith(b'{"huge": "xxx')
+    assert f"{5 * MIB + 10:,} bytes" in letter["message"]
+    check_alive(running, worker)
+
+
+@pytest.mark.databases("postgres")
+def test_many_of_them_hold_up_nobody(running: Station, worker: Process) -> None:
+    before = len(kept(running))
+    accepted = ids(running.call(posts, 20))
+    deliver(running, *(b"not json %d" % n for n in range(50)))
+    check_once(running, accepted)
+    running.wait(lambda: len(kept(running)) == before + 50)
+    check_alive(running, worker)
+
+
+SPOILT = {
+    "a broken body": {"body": "%%%"},
+    "a body that is not JSON": {"body": base64.b64encode(b"{").decode()},
+    "another content type": {"content-type": "application/x-python-serialize"},
+    "no properties": {"properties": {}},
+}
+
+
+@pytest.mark.parametrize("changes", SPOILT.values(), ids=SPOILT)
+@pytest.mark.databases("postgres", "sqlite")
+def test_a_spoilt_message_of_a_real_job_costs_it_nothing(running: Station, changes: dict[str, Any]) -> None:
+    """The row has what the message lost: the job is rung again, and runs once."""
+    [id] = ids(running.call(posts, 1, queue="heavy"))
+    [stock] = hints(running, "heavy")
+    with connect(running) as client:
+        client.delete("stationmaster:heavy", *(key for key in client.keys("stationmaster:heavy*")))
+    deliver(running, json.dumps({**json.loads(stock), **changes}).encode(), queue="heavy")
+    worker = running.worker("heavy", concurrency=1)
+    check_once(running, [id])
+    assert worker.running
+
+
+@pytest.mark.databases("postgres")
+def test_what_comes_while_the_database_is_down_is_filed_when_it_is_back(running: Station, worker: Process) -> None:
+    before = len(kept(running))
+    running.databases.server().stop()
+    deliver(running, b"first, without a database", b"second, without a database")
+    running.wait(lambda: not hints(running), what="both to be taken")
+    running.databases.server().start()
+    running.wait(lambda: len(kept(running)) == before + 2, what="both to be filed")
+    assert {bytes(letter["raw"]) for letter in kept(running)[:2]} == {
+        b"first, without a database",
+        b"second, without a database",
+    }
+    check_alive(running, worker)
+    assert len(kept(running)) == before + 2, "filed twice"
+
+
+@pytest.mark.databases("postgres")
+def test_what_a_worker_could_not_file_before_it_was_killed_is_filed_by_the_next(running: Station) -> None:
+    first = running.worker("heavy", concurrency=1)
+    before = len(kept(running))
+    running.databases.server().stop()
+    deliver(running, b"kept by a worker that dies", queue="heavy")
+    running.wait(lambda: not hints(running, "heavy"), what="it to be taken")
+    running.wait(lambda: list((running.data / "spool").rglob("*")), what="it to be kept on disk")
+    first.kill()
+    running.databases.server().start()
+    running.worker("heavy", concurrency=1)
+    running.wait(lambda: len(kept(running)) == before + 1, what="it to be filed")
+    assert bytes(kept(running)[0]["raw"]) == b"kept by a worker that dies"
