@@ -7,11 +7,11 @@ from typing import TypeVar
 from django.db import router
 from django_celery_results.models import TaskResult
 
-from jobs.drill.tasks import QUEUE
 from jobs.drill.verdict import Account
 from jobs.ledger.patience import patiently
 from jobs.models import Attempt, Job
 from jobs.queries import JobQuerySet
+from jobs.queues import DRILL
 from jobs.states import ENDED, State
 
 T = TypeVar("T")
@@ -50,7 +50,7 @@ class Books:
         return [Account(*row, tuple(ends[row[0]]), status.get(row[0])) for row in rows]
 
     def _jobs(self) -> JobQuerySet:
-        jobs: JobQuerySet = Job.objects.using(self.using).filter(queue=QUEUE, id__startswith=self.mine)
+        jobs: JobQuerySet = Job.objects.using(self.using).filter(queue=DRILL.name, id__startswith=self.mine)
         return jobs
 
     def _read(self, query: Callable[[], T]) -> T:

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from django.conf import settings
 
-from jobs.drill.tasks import QUEUE
 from jobs.queues import DRILL
 from jobs.supervisor import census, parts
 from jobs.supervisor.parts import Part
@@ -33,7 +32,7 @@ class Crew:
 
     def add_worker(self) -> Process:
         """One more worker of the drill's queue."""
-        part = parts.worker(f"drill-{len(self.workers) + 1}", QUEUE, DRILL.concurrency, self.environment)
+        part = parts.worker(f"drill-{len(self.workers) + 1}", DRILL.name, DRILL.concurrency, self.environment)
         self.workers.append(self.start(part))
         return self.workers[-1]
 

@@ -63,6 +63,7 @@ class Drill:
         self.crew = Crew(self.directory, {"PGAPPNAME": self.run[:63]})
         rng = random.Random(self.seed)  # noqa: S311  (to be repeated, not to be secret)
         self.ground = Ground(self.run, rng, self.crew, Bell(self.directory / "valkey"), self.stop)
+        self.faults: list[Fault] = []
         self.enough = Event()
 
     @contextmanager
@@ -93,7 +94,7 @@ class Drill:
         self.stream.end()
         if self.trouble and not self.stop.is_set():
             raise self.trouble[0]
-        self._wait(lambda: self.books.live() == 0, patience() * 2)
+        self._wait(lambda: self.books.live() == 0, 2 * patience())
         if self.stop.is_set():
             raise Interrupted(self.directory)
         self._end()
@@ -105,6 +106,7 @@ class Drill:
 
     def _start(self) -> None:
         self.ground.bell.open(self.crew)
+        self.faults = self._chosen()
         self.crew.environment["REDIS_URL"] = self.ground.bell.url
         for _ in range(BEATS):
             self.crew.add_beat()
@@ -129,20 +131,22 @@ class Drill:
 
     def _break(self) -> None:
         try:
-            faults = [fault for fault in FAULTS if fault.possible(self.ground) and self._wanted(fault)]
-            if not faults:
-                raise UnknownFault(self.only[0], [fault.name for fault in FAULTS if fault.possible(self.ground)])
-            number = 0
             self.ground.hold(conf().heartbeat)
-            while not self.enough.is_set():
-                number += 1
-                self._strike(number, self.ground.rng.choice(faults))
+            for number, fault in enumerate(self._deck(), 1):
+                if self.enough.is_set():
+                    break
+                self._strike(number, fault)
         except Stopped:
             pass
         except BaseException as error:  # noqa: BLE001  (raised again in the main thread)
             self.trouble.append(error)
         finally:
             connections.close_all()
+
+    def _deck(self) -> Iterator[Fault]:
+        """Every fault that can be made here, again and again, each round in another order."""
+        while True:
+            yield from self.ground.rng.sample(self.faults, len(self.faults))
 
     def _strike(self, number: int, fault: Fault) -> None:
         """One fault, then quiet until what it struck has ended and new jobs end again."""
@@ -170,8 +174,13 @@ class Drill:
             self.stop.wait(LOOK)
         return False
 
-    def _wanted(self, fault: Fault) -> bool:
-        return not self.only or fault.name in self.only
+    def _chosen(self) -> list[Fault]:
+        """The faults that were asked for, or all; UnknownFault for what can't be made here."""
+        possible = [fault for fault in FAULTS if fault.possible(self.ground)]
+        for name in self.only:
+            if name not in {fault.name for fault in possible}:
+                raise UnknownFault(name, [fault.name for fault in possible])
+        return [fault for fault in possible if not self.only or fault.name in self.only]
 
 
 def patience() -> float:

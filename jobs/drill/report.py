@@ -26,7 +26,7 @@ class Strike:
 
 
 def strikes(entries: Sequence[Entry]) -> list[Strike]:
-    """Every fault that was made, in order."""
+    """Every fault that was made and mended, in order."""
     found: dict[str, Strike] = {}
     for entry in entries:
         if entry.event == "strike":
@@ -34,9 +34,10 @@ def strikes(entries: Sequence[Entry]) -> list[Strike]:
         elif entry.event == "mended":
             strike = found[entry.words[0]]
             strike.mended, strike.struck = entry.at, set(entry.words[1].split(",")) - {"-"}
-    for strike in found.values():
+    over = [strike for strike in found.values() if strike.mended]
+    for strike in over:
         _measure(strike, entries)
-    return list(found.values())
+    return over
 
 
 def table(outcome: Outcome) -> list[dict[str, Any]]:

@@ -12,9 +12,11 @@ from django.db import DatabaseError, InterfaceError, connections
 
 from jobs.drill import tasks
 from jobs.drill.journal import Journal
+from jobs.queues import DRILL
 
 #: Seconds between two posts.
 PACE = 0.25
+WHERE = {"queue": DRILL.name, "tags": ["drill"]}
 
 
 @dataclass(frozen=True)
@@ -87,19 +89,17 @@ class Stream(threading.Thread):
 
     def chord(self) -> Post:
         members, body = [self._id() for _ in range(3)], self._id()
-        last = tasks.collect.s(run=self.run_name, members=len(members)).set(task_id=body)
+        last = tasks.collect.s(run=self.run_name, members=len(members)).set(task_id=body, **WHERE)
         jobs = [*((id, "work", ()) for id in members), (body, "work", tuple(members))]
         return Post(tuple(jobs), chord(group(self._works(members)), last).apply_async)
 
     def _one(self, kind: str, task: Any, countdown: float | None = None, **arguments: Any) -> Post:
         id = self._id()
         named = {"run": self.run_name, **arguments}
-        return Post(
-            ((id, kind, ()),), lambda: task.apply_async(kwargs=named, task_id=id, countdown=countdown, tags=["drill"])
-        )
+        return Post(((id, kind, ()),), lambda: task.apply_async(kwargs=named, task_id=id, countdown=countdown, **WHERE))
 
     def _works(self, ids: Sequence[str]) -> list[Any]:
-        return [tasks.work.si(self.run_name, self._seconds(0, 0.5)).set(task_id=id) for id in ids]
+        return [tasks.work.si(self.run_name, self._seconds(0, 0.5)).set(task_id=id, **WHERE) for id in ids]
 
     def _seconds(self, least: float, most: float) -> float:
         return round(self.rng.uniform(least, most), 3)

@@ -8,21 +8,19 @@ from celery import Task, shared_task
 
 from jobs.drill import journal
 from jobs.ledger.current import current_job
-from jobs.queues import DRILL
 
-QUEUE = DRILL.name
 #: Between two tries of a job that asks for a retry, in seconds.
 PAUSE = 0.5
 
 
-@shared_task(name="drill.work", queue=QUEUE)
+@shared_task(name="drill.work")
 def work(run: str, seconds: float) -> None:
     """Takes its time."""
     with _told(run):
         time.sleep(seconds)
 
 
-@shared_task(name="drill.flaky", queue=QUEUE, bind=True, max_retries=5)
+@shared_task(name="drill.flaky", bind=True, max_retries=5)
 def flaky(self: Task, run: str, failures: int) -> None:
     """Fails so many times, and asks for a retry each time."""
     with _told(run):
@@ -30,14 +28,14 @@ def flaky(self: Task, run: str, failures: int) -> None:
             raise self.retry(exc=ConnectionError(f"failure {self.request.retries + 1}"), countdown=PAUSE)
 
 
-@shared_task(name="drill.fail", queue=QUEUE)
+@shared_task(name="drill.fail")
 def fail(run: str) -> None:
     """Fails for good."""
     with _told(run):
         raise ValueError("meant to fail")
 
 
-@shared_task(name="drill.collect", queue=QUEUE)
+@shared_task(name="drill.collect")
 def collect(results: Sequence[None], run: str, members: int) -> None:
     """The body of a chord: every member must have come to it once."""
     with _told(run):

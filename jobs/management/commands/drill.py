@@ -54,7 +54,11 @@ class Command(StationCommand):
             f"For {seconds} s this stops the database {database['NAME']} for moments, makes its Redis forget all hints "
             f"and kills workers that it starts itself. Jobs of others wait meanwhile. Type {WORD} to begin:"
         )
-        if (typed := input().strip()) != WORD:
+        try:
+            typed = input().strip()
+        except EOFError:  # nobody is there
+            typed = ""
+        if typed != WORD:
             raise NotConfirmed(typed, WORD)
 
     def _note(self, line: str) -> None:
