@@ -1,14 +1,19 @@
 """Several beats: one leads, another takes over, no tick is doubled and no job waits for ever."""
 
-import signal
 import time
 from typing import Any
 
 import pytest
-from celery import current_app
 
-from tests.plain_tasks import note
+from tests.plain_tasks import journaled, note
+from tests.support.accounts import balance
+from tests.support.breaking import SLACK, freeze, thaw
+from tests.support.figures import timed
+from tests.support.processes import Process
 from tests.support.station import Station
+
+#: Seconds until another beat leads (15, here at a tenth).
+TAKEOVER = 1.5
 
 
 @pytest.fixture(scope="module")
@@ -27,25 +32,59 @@ def ticks(station: Station) -> list[dict[str, Any]]:
     return station.sql("SELECT * FROM jobs_job WHERE schedule IS NOT NULL AND task LIKE %s", "%whoami")
 
 
-def test_two_beats_enqueue_each_tick_once(running: Station) -> None:
-    running.beat()
-    running.beat()
-    running.wait(lambda: ticks(running), what="the first tick")
-    before, since = len(ticks(running)), time.monotonic()
+def check_one_tick_a_second(station: Station) -> None:
+    """Whichever beat leads, for four seconds."""
+    station.wait(lambda: ticks(station), what="the first tick")
+    before, since = len(ticks(station)), time.monotonic()
     time.sleep(4)
-    made, seconds = len(ticks(running)) - before, time.monotonic() - since
-    # One a second, whichever beat leads.
+    made, seconds = len(ticks(station)) - before, time.monotonic() - since
     assert 2 <= made <= seconds + 1
 
 
-def test_the_second_beat_takes_over_from_a_killed_one(running: Station) -> None:
-    first = running.beat()
-    running.wait(lambda: running.sql("SELECT * FROM jobs_lease"))
-    second = running.beat()
-    first.signal(signal.SIGKILL)
-    id = running.post(note, "after the leader", countdown=0.5)
-    running.wait_state(id, "succeeded")
-    assert second.running
+def leader_and_next(station: Station) -> tuple[Process, Process]:
+    """Two beats; the first leads."""
+    first = station.beat()
+    station.wait(lambda: leads(station, first), what="the first beat to lead")
+    return first, station.beat()
+
+
+def leads(station: Station, beat: Process) -> bool:
+    """Whether the lease is this beat's."""
+    now = "now()" if station.kind == "postgres" else "datetime('now')"
+    holders = station.sql(f"SELECT holder FROM jobs_lease WHERE name = 'beat' AND until > {now}")
+    return any(f":{beat.pid}:" in row["holder"] for row in holders)
+
+
+def test_two_beats_enqueue_each_tick_once(running: Station) -> None:
+    """Row 11, as far as the lead goes."""
+    running.beat()
+    running.beat()
+    check_one_tick_a_second(running)
+
+
+def test_another_beat_takes_over_from_a_killed_one(running: Station) -> None:
+    first, second = leader_and_next(running)
+    first.kill()
+    with timed("beats", "takeover from a killed leader s, at a tenth"):
+        running.wait(lambda: leads(running, second), TAKEOVER + SLACK, "the takeover")
+    [row] = balance(running, [running.post(journaled, countdown=0.5)])
+    assert row["state"] == "succeeded"
+
+
+@pytest.mark.databases("postgres")
+def test_another_beat_takes_over_from_a_frozen_one_which_does_no_harm_when_it_wakes(running: Station) -> None:
+    first, second = leader_and_next(running)
+    frozen = freeze(first)
+    with timed("beats", "takeover from a frozen leader s, at a tenth"):
+        running.wait(lambda: leads(running, second), TAKEOVER + SLACK, "the takeover")
+    ids = [running.post(journaled, countdown=0.5) for _ in range(5)]
+    balance(running, ids)
+    thaw(frozen)
+    check_one_tick_a_second(running)
+    ids += [running.post(journaled, countdown=0.5) for _ in range(5)]
+    assert {(row["state"], row["attempt"]) for row in balance(running, ids)} == {("succeeded", 1)}
+    assert first.running
+    assert leads(running, second)
 
 
 def test_what_fell_due_without_any_beat_runs_when_one_starts(running: Station) -> None:
@@ -57,18 +96,3 @@ def test_what_fell_due_without_any_beat_runs_when_one_starts(running: Station) -
     assert sorted(line for line in running.journal() if line.startswith("nobody led")) == [
         f"nobody led {n}" for n in range(5)
     ]
-
-
-def for_newer_workers() -> str:
-    return str(current_app.send_task("tests.plain_tasks.late.brand_new", ("at last",)).id)
-
-
-def test_a_job_whose_task_no_worker_knows_waits_for_one_that_does(running: Station) -> None:
-    running.beat()
-    id = running.call(for_newer_workers)
-    running.wait(lambda: running.job(id)["hold"] == "unknown_task")
-    assert running.job(id)["state"] == "queued"
-    running.env["JOBS_TASK_MODULES"] += ",tests.plain_tasks.late"
-    running.worker("default", concurrency=1)
-    running.wait_state(id, "succeeded")
-    assert running.journal().count("at last") == 1

@@ -52,9 +52,8 @@ def retried_poison(self: Task, death: str) -> None:
 def hangs_once(self: Task, seconds: float = 0) -> str:
     """Never ends the first time."""
     write(f"start {self.request.id}")
-    while lines().count(f"start {self.request.id}") == 1:
-        time.sleep(0.2)
-    time.sleep(seconds)
+    first = lines().count(f"start {self.request.id}") == 1
+    time.sleep(3600 if first else seconds)
     write(f"end {self.request.id}")
     return str(self.request.id)
 

@@ -3,13 +3,15 @@
 import os
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from celery import current_app
 
 from tests.plain_tasks import journaled
 from tests.support import calls
+from tests.support.figures import tell
 from tests.support.processes import Process, kill
 from tests.support.station import Station
 
@@ -33,10 +35,9 @@ def broadcast(command: str, arguments: dict[str, Any]) -> None:
     current_app.control.broadcast(command, arguments=arguments)
 
 
-def began(station: Station, id: str, times: int = 1, timeout: float = 30) -> float:
-    """Waits until the job's body has begun so many times; the moment at which that was seen."""
+def began(station: Station, id: str, times: int = 1, timeout: float = 30) -> None:
+    """Waits until the job's body has begun so many times."""
     station.wait(lambda: station.journal().count(f"start {id}") >= times, timeout, f"start {times} of {id}")
-    return time.monotonic()
 
 
 def all_began(station: Station, ids: Sequence[str], times: int = 1) -> None:
@@ -55,6 +56,16 @@ def freeze(worker: Process) -> list[int]:
     for pid in pids:
         os.kill(pid, signal.SIGSTOP)
     return pids
+
+
+@contextmanager
+def within(row: str, what: str, bound: float) -> Iterator[None]:
+    """Keeps the seconds that it took as a figure of that row, and asserts that they are no more than the bound."""
+    begun = time.monotonic()
+    yield
+    took = time.monotonic() - begun
+    tell(row, what, took)
+    assert took <= bound, f"{what}: {took:.1f}, at most {bound:g}"
 
 
 def thaw(pids: Sequence[int]) -> None:

@@ -1,0 +1,44 @@
+"""The bounds that the README promises, with the values that are shipped: nothing is at a tenth here."""
+
+import time
+
+import pytest
+
+from tests.plain_tasks import journaled
+from tests.plain_tasks.breaking import hangs_once
+from tests.support.accounts import balance
+from tests.support.breaking import BREAKING, began
+from tests.support.figures import timed
+from tests.support.station import Station
+
+pytestmark = pytest.mark.databases("postgres")
+
+#: Seconds, as promised; and what a busy machine may add.
+RESCUED, TAKEOVER, SLACK = 45, 15, 5
+
+
+@pytest.fixture(scope="module")
+def station_environment() -> dict[str, str]:
+    return {**BREAKING, "JOBS_TIME_SCALE": "1"}
+
+
+def test_a_killed_leader_and_then_a_killed_worker_are_made_good_in_time(station: Station) -> None:
+    """The lead within 15 s, the worker's job within 45 s; one after the other, as one fault at a time."""
+    leader = station.beat()
+    station.wait(lambda: station.sql("SELECT * FROM jobs_lease"), what="the first beat to lead")
+    station.beat()
+    first, _ = station.worker(concurrency=1, name="first"), station.worker("heavy", concurrency=1, name="second")
+    id = station.post(hangs_once)
+    began(station, id)
+    leader.kill()
+    due = station.post(journaled, countdown=0.1, queue="heavy")
+    with timed("beats", "a due job begins after the leader's death s"):
+        began(station, due, timeout=TAKEOVER + SLACK)
+    station.worker(concurrency=1, name="third")
+    first.kill()
+    killed = time.monotonic()
+    with timed("01c", "a job of a dead worker runs elsewhere s"):
+        began(station, id, times=2, timeout=RESCUED + SLACK)
+    rows = balance(station, [id, due])
+    assert [row["attempt"] for row in rows] == [2, 1]
+    assert time.monotonic() - killed < RESCUED + SLACK + 10
