@@ -159,7 +159,7 @@ class Drill:
             self.journal.write("mended", number, ",".join(sorted(struck)) or "-")
         before = len(self.stream.accepted)
         calm = self._wait(lambda: self._calm(struck, before), patience())
-        self.journal.write("calm" if calm else "restless", number)
+        self.journal.write("calm" if calm else "overdue", number)
         self.ground.hold(conf().heartbeat / 2, conf().heartbeat * 1.5)
 
     def _calm(self, struck: set[str], before: int) -> bool:

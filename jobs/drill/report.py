@@ -8,7 +8,7 @@ from typing import Any
 from jobs.drill.drill import Outcome
 from jobs.drill.journal import Entry
 
-COLUMNS = ("fault", "times", "jobs_struck", "flow_median", "flow_max", "struck_median", "struck_max")
+COLUMNS = ("fault", "times", "jobs_struck", "flow_median", "flow_max", "struck_median", "struck_max", "overdue")
 
 
 @dataclass
@@ -23,6 +23,8 @@ class Strike:
     flow: float | None = None
     #: Until the last job ended that ran when it struck.
     last: float | None = None
+    #: Not well again within `drill.patience()`.
+    overdue: bool = False
 
 
 def strikes(entries: Sequence[Entry]) -> list[Strike]:
@@ -34,6 +36,8 @@ def strikes(entries: Sequence[Entry]) -> list[Strike]:
         elif entry.event == "mended":
             strike = found[entry.words[0]]
             strike.mended, strike.struck = entry.at, set(entry.words[1].split(",")) - {"-"}
+        elif entry.event == "overdue":
+            found[entry.words[0]].overdue = True
     over = [strike for strike in found.values() if strike.mended]
     for strike in over:
         _measure(strike, entries)
@@ -80,8 +84,8 @@ def _measure(strike: Strike, entries: Sequence[Entry]) -> None:
 def _row(name: str, made: Sequence[Strike]) -> dict[str, Any]:
     flows = [strike.flow for strike in made if strike.flow is not None]
     lasts = [strike.last for strike in made if strike.last is not None]
-    numbers = (len(made), sum(len(strike.struck) for strike in made), *_spread(flows), *_spread(lasts))
-    return dict(zip(COLUMNS, (name, *numbers), strict=True))
+    struck, overdue = sum(len(strike.struck) for strike in made), sum(strike.overdue for strike in made)
+    return dict(zip(COLUMNS, (name, len(made), struck, *_spread(flows), *_spread(lasts), overdue), strict=True))
 
 
 def _spread(seconds: Sequence[float]) -> tuple[float | None, float | None]:

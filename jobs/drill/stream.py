@@ -15,7 +15,7 @@ from jobs.drill.journal import Journal
 from jobs.queues import DRILL
 
 #: Seconds between two posts.
-PACE = 0.25
+PACE = 0.2
 WHERE = {"queue": DRILL.name, "tags": ["drill"]}
 
 

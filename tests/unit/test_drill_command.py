@@ -175,9 +175,10 @@ def test_the_table_counts_the_seconds_from_the_mending_of_a_fault(tmp_path: Path
         "35 end c 1 t4",
         "40 strike 3 Redis_flushed",
         "41 mended 3 d",
+        "42 overdue 3",
         "50 strike 4 beat_killed",
     )
     assert report.table(outcome) == [
-        dict(zip(report.COLUMNS, ("Redis flushed", 1, 1, None, None, None, None), strict=True)),
-        dict(zip(report.COLUMNS, ("worker killed", 2, 1, 3.0, 4.0, 5.0, 5.0), strict=True)),
+        dict(zip(report.COLUMNS, ("Redis flushed", 1, 1, None, None, None, None, 1), strict=True)),
+        dict(zip(report.COLUMNS, ("worker killed", 2, 1, 3.0, 4.0, 5.0, 5.0, 0), strict=True)),
     ]
