@@ -47,7 +47,10 @@ class Books:
         results = TaskResult.objects.using(self.using).filter(task_id__startswith=self.mine)
         status = dict(results.values_list("task_id", "status"))
         rows = self._jobs().values_list("id", "state", "attempt", "crashes")
-        return [Account(*row, tuple(ends[row[0]]), status.get(row[0])) for row in rows]
+        return [
+            Account(id, state, attempt, crashes, tuple(ends[id]), status.get(id))
+            for id, state, attempt, crashes in rows
+        ]
 
     def _jobs(self) -> JobQuerySet:
         jobs: JobQuerySet = Job.objects.using(self.using).filter(queue=DRILL.name, id__startswith=self.mine)

@@ -38,7 +38,7 @@ class Breaker(Thread):
 
 def ask(pipe: Connection, name: str, ground: Any) -> None:
     """The drill's end: the fault is over when the test says so."""
-    pipe.send((name, ground.rng.uniform(0.5, 5)))
+    pipe.send((name, ground.rng.uniform(0.5, 8)))
     assert pipe.recv() == "mended"
 
 

@@ -21,6 +21,7 @@ import psutil
 import pytest
 
 from tests.faults.drilling import Breaker
+from tests.support.postgres import PostgresServer
 from tests.support.processes import ROOT, Process
 from tests.support.station import Station
 
@@ -119,16 +120,22 @@ def _drill(
 
 def _breaks(station: Station) -> dict[str, Callable[[float], object]]:
     """What this test does to its own servers."""
-    breaks = {
+    breaks: dict[str, Callable[[float], object]] = {
         "given Redis killed": lambda seconds: _valkey_killed(station, seconds, empty=False),
         "given Redis killed and empty": lambda seconds: _valkey_killed(station, seconds, empty=True),
         "given Redis silent": lambda seconds: _silent(station.valkey.process, seconds),
     }
     if station.kind == "postgres":
         server = station.databases.server()
-        breaks["PostgreSQL killed"] = lambda seconds: (server.stop(), time.sleep(seconds), server.start())
+        breaks["PostgreSQL killed"] = lambda seconds: _postgres_killed(server, seconds)
         breaks["PostgreSQL silent"] = lambda seconds: _silent(server.process, seconds)
     return breaks
+
+
+def _postgres_killed(server: PostgresServer, seconds: float) -> None:
+    server.stop()
+    time.sleep(seconds)
+    server.start()
 
 
 def _valkey_killed(station: Station, seconds: float, *, empty: bool) -> None:
@@ -140,8 +147,9 @@ def _valkey_killed(station: Station, seconds: float, *, empty: bool) -> None:
     station.valkey.start()
 
 
-def _silent(process: Process, seconds: float) -> None:
+def _silent(process: Process | None, seconds: float) -> None:
     """The server and the processes that it made for its clients."""
+    assert process is not None, "a server of the test's own"
     pids = [process.pid, *process.children()]
     try:
         _signal(pids, SIGSTOP)
