@@ -1,6 +1,7 @@
 """The settle: what is one transaction when an attempt ends, retried while the database is down."""
 
 import logging
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -9,10 +10,11 @@ from typing import Any
 
 from celery import current_app, states
 from celery.app.task import Context
-from celery.exceptions import Reject, TaskRevokedError
+from celery.exceptions import TaskRevokedError
 from django.db import connections, transaction
 
 from jobs import lifecycle
+from jobs.conf import conf
 from jobs.ledger import current, spool
 from jobs.ledger.current import Claim
 from jobs.ledger.patience import DOWN, DatabaseDown, afresh, patiently, undisturbed
@@ -61,7 +63,7 @@ def settled(held: Claim, move: Callable[[], bool], *, and_then: Sequence[Callabl
     """Do the move, and what belongs to it, in one transaction; False for a late writer, whose part is dropped.
 
     While the database is down it is tried again, whole, and lies in the spool: an attempt that ended keeps its
-    outcome, whatever becomes of this process. Only when the spool can't take it either the job is handed back.
+    outcome, whatever becomes of this process. When the spool can't take it either this process waits.
     """
     done = _settling(held, Ending(held, move, and_then))
     held.settled = True
@@ -92,10 +94,8 @@ def _spooled(held: Claim, ending: Ending) -> bool:
     """Wait for the database with the outcome on disk."""
     kept: list[spool.Entry | None] = []
     try:
-        done = patiently(ending.write, held.using, meanwhile=lambda: kept.append(_kept(ending)))
+        done = _written(ending, kept)
     except DatabaseDown as error:
-        if not any(kept):
-            raise Reject(str(error), requeue=True) from error
         logger.error("Job %s has ended, and is settled when the database is back: %s", held.id, error)
         _leave(kept)
         held.afterwards.clear()
@@ -108,6 +108,18 @@ def _spooled(held: Claim, ending: Ending) -> bool:
         raise
     _forget(kept)
     return done
+
+
+def _written(ending: Ending, kept: list[spool.Entry | None]) -> bool:
+    """Raises DatabaseDown when patience ends and the outcome is on disk: while the spool is full it has no other
+    place than this process."""
+    while True:
+        try:
+            return patiently(ending.write, ending.held.using, meanwhile=lambda: kept.append(_kept(ending)))
+        except DatabaseDown:
+            if any(kept):
+                raise
+            time.sleep(conf().patience_step_max)
 
 
 def _kept(ending: Ending) -> spool.Entry | None:

@@ -133,6 +133,9 @@ def _locked(path: Path) -> Entry | None:
         file = path.open("rb")
     except FileNotFoundError:
         return None
+    except OSError as error:
+        logger.error("The spool's %s can't be opened: %s", path, error)
+        return None
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:

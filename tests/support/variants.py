@@ -9,6 +9,7 @@ from tests.support.station import Station
 BRIEF = "tests.support.brief_settings"
 HURRIED = "tests.support.hurried_settings"
 RETRYING = "tests.support.retrying_settings"
+SMALL_SPOOL = "tests.support.small_spool_settings"
 UNTRACKED = "tests.support.untracked_settings"
 
 

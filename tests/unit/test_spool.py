@@ -3,6 +3,7 @@
 import json
 import os
 import pickle
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -188,15 +189,22 @@ def test_a_torn_or_foreign_file_is_set_aside_and_never_run(content: bytes) -> No
     assert spool.waiting() == 0
 
 
-def test_a_full_spool_takes_nothing_and_the_job_is_handed_back(settings: Any) -> None:
-    settings.JOBS = {**settings.JOBS, "PATIENCE": 0, "SPOOL_BYTES": 0}
+def test_a_full_spool_takes_nothing_and_the_process_waits_until_there_is_room(settings: Any) -> None:
+    full, roomy = {**settings.JOBS, "PATIENCE": 0, "SPOOL_BYTES": 0}, settings.JOBS
+    settings.JOBS = full
     conf.cache_clear()
+
+    def make_room() -> None:
+        assert spool.waiting() == 0
+        settings.JOBS = roomy
+        conf.cache_clear()
+
+    room = threading.Timer(0.5, make_room)
     job_id = queued("full", task=note)
-    with outage():
-        done = deliver(note, job_id)
-    assert done.info.state == "REJECTED"
-    assert done.info.retval.requeue
-    assert spool.waiting() == 0
+    room.start()
+    ended_in_outage(note, job_id)
+    tell()
+    assert row(job_id).state == "succeeded"
 
 
 def test_an_error_that_cant_be_pickled_is_kept_as_celery_keeps_it() -> None:
