@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from django.db import connections
 
-from jobs.clock import dispatcher, epoch, pruner, reconciler, rescuer
+from jobs.clock import dispatcher, pruner, reconciler, rescuer
 from jobs.clock.leader import Leader
 from jobs.conf import conf
 from jobs.ledger.patience import DOWN
@@ -37,13 +37,13 @@ class Clock(threading.Thread):
         self.using = using
         self.leader = Leader(using)
         self.over = threading.Event()
-        rescue = rescuer.Rescuer()
+        rescue, reconcile = rescuer.Rescuer(), reconciler.Reconciler()
         self.trouble = rescue.trouble
         self.duties = [
             Duty(dispatcher.dispatch, conf().dispatch_every),
             Duty(dispatcher.expire, conf().dispatch_every),
-            Duty(epoch.Epoch().keep, conf().dispatch_every),
-            Duty(reconciler.Reconciler().reconcile, conf().reconcile_every),
+            Duty(reconcile.epoch.keep, conf().dispatch_every),
+            Duty(reconcile.reconcile, conf().reconcile_every),
             Duty(rescue.rescue, conf().rescue_every),
             Duty(pruner.prune_results, conf().prune_every),
         ]

@@ -45,14 +45,17 @@ class Epoch:
             logger.warning("Redis does not answer the clock: %s", error)
             return
         if self.lost_before is not None:
-            rung = 0
-            for some in rounds.ring(Q(rung_at__lt=self.lost_before), using):
-                rung += some
-                yield some
-            if broker.breaker.open():
-                return
-            if rung:
-                logger.warning("Redis had lost its memory; %d jobs were rung again", rung)
+            yield from self._ring_all(self.lost_before, using)
+
+    def _ring_all(self, before: datetime, using: str) -> Iterator[int]:
+        rung = 0
+        for some in rounds.ring(Q(rung_at__lt=before), using):
+            rung += some
+            yield some
+        if rung:
+            logger.warning("%d jobs were rung again that Redis had lost", rung)
+        # Redis may have been lost again meanwhile.
+        if not broker.breaker.open() and self.lost_before == before:
             self.lost_before = None
 
     def _compare(self, found: str | None, using: str) -> None:

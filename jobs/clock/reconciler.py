@@ -12,21 +12,25 @@ from django.db.models.functions import Now
 from jobs import lifecycle
 from jobs.clock import rounds
 from jobs.clock.canaries import Canaries
+from jobs.clock.epoch import Epoch
 from jobs.conf import conf
 from jobs.models import Job, Queue, Worker
 from jobs.states import Hold, Reason, State
 
 
 class Reconciler:
-    """Remembers which canaries came through when."""
+    """Knows what Redis remembered last, and which canaries came through when."""
 
     def __init__(self) -> None:
+        self.epoch = Epoch()
         self.canaries = Canaries()
 
     def reconcile(self, using: str) -> Iterator[object]:
         """Everything that should be rung and may not be."""
         for duty in (lifecycle.free_stale_slots, _end_stale_pauses, _end_unknown):
             yield duty(using)
+        # A Redis that has just lost everything is not to be rung twice: as forgetful, and as empty.
+        yield from self.epoch.keep(using)
         # Redis could not be reached when they were enqueued.
         yield from rounds.ring(Q(rung_at=None), using)
         yield from self.canaries.find_lost(using)

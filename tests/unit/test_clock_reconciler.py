@@ -157,3 +157,20 @@ def test_a_job_that_nobody_can_ring_does_not_keep_the_others_from_being_rung(bel
     bell.flushall()
     reconcile()
     assert rung(bell) == [fine]
+
+
+def test_a_redis_that_has_just_forgotten_everything_is_rung_once(bell: ValkeyServer) -> None:
+    """It is forgetful, and its lists are empty: that is one loss."""
+    reconciler = Reconciler()
+    list(reconciler.reconcile(USING))
+    with collecting():
+        ids = [queued() for _ in range(conf().batch + 5)]
+    Job.objects.update(rung_at=later(-conf().reconcile_after - 1))
+    bell.flushall()
+    steps = reconciler.reconcile(USING)
+    while next(steps) != conf().batch:
+        pass
+    list(reconciler.epoch.keep(USING))
+    list(steps)
+    list(reconciler.epoch.keep(USING))
+    assert rung(bell) == ids
