@@ -6,6 +6,7 @@ It asks neither Redis nor the database: an outage of theirs is no reason to rest
 import os
 import re
 import socket
+import sys
 import tempfile
 import time
 from dataclasses import dataclass
@@ -51,6 +52,24 @@ def read(kind: str) -> list[Pulse]:
     """The pulses of this kind of process on this host, freshest first; files of processes that ended are removed."""
     pulses = [pulse for path in directory().glob(f"{kind}-*.*.*") if (pulse := _pulse(path))]
     return sorted(pulses, key=lambda pulse: pulse.age)
+
+
+def verdict(kind: str) -> tuple[bool, str]:
+    """Whether every process of this kind on this host lives (at least one must), and one sentence."""
+    pulses = read(kind)
+    if not pulses:
+        return False, f"No {kind} runs on this host with the DATA_DIR that this command has."
+    stale = [f"{each.name} (pid {each.pid}) for {each.age:.0f} s" for each in pulses if not each.fresh]
+    if stale:
+        return False, f"No sign of life, though {bound():g} s are the bound: {', '.join(stale)}."
+    return True, f"Alive: {', '.join(f'{each.name} (pid {each.pid})' for each in pulses)}."
+
+
+def probe(kind: str) -> int:
+    """`manage.py alive` without Django's apps: prints the verdict, answers the exit code."""
+    lives, sentence = verdict(kind)
+    (sys.stdout if lives else sys.stderr).write(f"{sentence}\n")
+    return 0 if lives else 1
 
 
 def end(kind: str, name: str = "") -> None:

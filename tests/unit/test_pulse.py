@@ -140,3 +140,11 @@ def test_one_stale_pulse_among_fresh_ones_is_not_alive(directory: Path) -> None:
     assert code == 1
     assert "stuck@host" in said
     assert "fresh@host" not in said
+
+
+def test_the_short_way_of_manage_says_the_same(capsys: pytest.CaptureFixture[str]) -> None:
+    assert pulse.probe("worker") == 1
+    assert capsys.readouterr().err.strip() == alive("worker")[0]
+    pulse.beat("worker", "a@b")
+    assert pulse.probe("worker") == 0
+    assert capsys.readouterr().out.strip() == alive("worker")[0]
