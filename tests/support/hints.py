@@ -6,6 +6,7 @@ from typing import Any
 
 import redis
 
+from jobs.broker import CANARY
 from tests.support.station import Station
 
 #: How kombu names the lists of a queue: one for each priority step.
@@ -18,13 +19,13 @@ def connect(station: Station) -> redis.Redis:
 
 
 def lists(station: Station, queue: str = "default") -> dict[bytes, list[bytes]]:
-    """The messages of a queue by the name of the list they lie in."""
+    """The messages of a queue by the name of the list they lie in, without the clock's canaries."""
     found: dict[bytes, list[bytes]] = {}
     with connect(station) as client:
         for key in client.scan_iter(LISTS.format(queue), count=1000):
             if client.type(key) == b"list":
                 part: Any = client.lrange(key, 0, -1)
-                found[key] = part
+                found[key] = [message for message in part if not message.startswith(CANARY)]
     return {key: messages for key, messages in found.items() if messages}
 
 
