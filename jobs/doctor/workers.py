@@ -46,7 +46,11 @@ def examine() -> Iterator[Finding]:
 
 def gather() -> Facts:
     """Raises DatabaseError."""
-    lines = [Line(q["name"], q["depth"], q["workers"], q["paused"]) for q in queue_figures()]
+    lines = [
+        Line(q["name"], q["depth"], q["workers"], q["paused"])
+        for q in queue_figures()
+        if declared()[q["name"]].served or q["depth"]
+    ]
     held = Job.objects.filter(state=State.QUEUED, hold=Hold.UNKNOWN_TASK).values_list("task", flat=True)
     return Facts(tuple(lines), tuple(workers_alive()), _limited(), dict(Counter(held)))
 

@@ -10,6 +10,7 @@ from django.utils import timezone
 from jobs.doctor import workers
 from jobs.doctor.workers import Facts, Line
 from jobs.models import Job, Queue, Worker
+from jobs.queues import declared
 from jobs.states import Hold
 from tests.support.finding import codes, only
 from tests.support.lives import queued
@@ -95,3 +96,12 @@ def test_the_facts_are_what_the_tables_say(monkeypatch: pytest.MonkeyPatch) -> N
     assert lines["default"].depth == 2
     assert facts.unknown == {"tests.plain_tasks.add": 1}
     assert facts.limited["emails"] == ["send_email"]
+
+
+@pytest.mark.django_db
+def test_a_queue_that_nobody_is_meant_to_serve_is_missed_by_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    table = {**declared(), "heavy": replace(declared()["heavy"], served=False)}
+    monkeypatch.setattr(workers, "declared", lambda: table)
+    assert "heavy" not in {line.name for line in workers.gather().lines}
+    queued(queue="heavy")
+    assert "heavy" in {line.name for line in workers.gather().lines}
