@@ -1,20 +1,20 @@
 """The consumer cut: the worker's signs of life, its way back to Redis, and messages that it can't run."""
 
 import logging
+from collections.abc import Callable
 from typing import Any
 
 from celery.worker.consumer import Consumer
 from celery.worker.state import maybe_shutdown
-from django.db import DatabaseError, InterfaceError, connections, router, transaction
+from django.db import DatabaseError, InterfaceError, connections, router
 
 from jobs import lifecycle, pulse
 from jobs.conf import conf
 from jobs.ledger import children, undecodable
 from jobs.ledger.heartbeat import Heartbeat
-from jobs.messages import dumps, readable
+from jobs.messages import dumps
 from jobs.models import Job
 from jobs.safety import end_if_unsafe
-from jobs.states import Reason
 
 logger = logging.getLogger(__name__)
 
@@ -90,21 +90,24 @@ class LedgerConsumer(Consumer):
             channel.do_restore = False
         super().on_connection_error_after_connected(exc)
 
+    def create_task_handler(self, *args: Any, **kwargs: Any) -> Callable[[Any], Any]:
+        """Celery's own, which lets whatever a message makes it say end the worker."""
+        handle = super().create_task_handler(*args, **kwargs)
+
+        def handled(message: Any) -> Any:
+            try:
+                return handle(message)
+            except (*self.connection_errors, *self.channel_errors):
+                raise
+            except Exception as error:  # noqa: BLE001  (a body that is no list, a name that is none ...)
+                return self.on_decode_error(message, error)
+
+        return handled
+
     def on_decode_error(self, message: Any, exc: Exception) -> None:
-        """Dropped. If its job can't be read either it dies, else its hint would be rung for ever."""
-        super().on_decode_error(message, exc)
-        using = router.db_for_write(Job)
-        try:
-            job = Job.objects.using(using).filter(id=str((message.headers or {}).get("id"))).first()
-            if job is None:
-                undecodable.keep(_bytes(message), _queue(message), exc)
-            elif not readable(job.body):
-                with transaction.atomic(using=using):
-                    self.app.backend.fail_waiting([job.id], Reason.UNDECODABLE, exc)
-        except (DatabaseError, InterfaceError) as error:
-            logger.warning("The death of a job can't be written (%s); it is rung again later", error)
-        finally:
-            connections[using].close()
+        """Kept, if it names no job; else its job is rung again, or dies if its row can't be read either."""
+        undecodable.keep(_bytes(message), _queue(message), exc, job_id=str((message.headers or {}).get("id") or ""))
+        message.ack_log_error(logger, self.connection_errors)
 
     def on_unknown_message(self, body: Any, message: Any) -> None:
         """It names no task."""
@@ -113,8 +116,7 @@ class LedgerConsumer(Consumer):
 
     def on_invalid_task(self, body: Any, message: Any, exc: Exception) -> None:
         """Of a content type that is not accepted (pickle runs what it likes), or without an id."""
-        super().on_invalid_task(body, message, exc)
-        undecodable.keep(_bytes(message), _queue(message), exc)
+        self.on_decode_error(message, exc)
 
     def on_unknown_task(self, body: Any, message: Any, exc: Exception) -> None:
         """Held, not dropped: it runs when a worker that knows the task appears."""

@@ -1,21 +1,28 @@
-"""Messages that nobody can read, and that name no job: kept as dead letters, with their bytes."""
+"""Messages that nobody can read: one that names no job is kept as a dead letter, with its bytes."""
 
 import logging
 from functools import partial
 
+from celery import current_app
 from django.db import DatabaseError, InterfaceError, connections, router, transaction
 
 from jobs.ledger import spool
+from jobs.messages import readable
 from jobs.models import Job
 from jobs.signals import message_undecodable
+from jobs.states import Reason
 
 logger = logging.getLogger(__name__)
 
 
-def keep(raw: bytes, queue: str, error: Exception) -> None:
+class Undecodable(Exception):
+    """What the one who tried to read it said."""
+
+
+def keep(raw: bytes, queue: str, error: Exception, *, job_id: str = "") -> None:
     """File it; with the database down the spool keeps it until it can be filed. Never raises, never waits."""
-    logger.error("A message in queue %s can't be read (%s); it is kept as a dead letter", queue, error)
-    filing = partial(file, raw, queue, type(error).__name__, str(error))
+    logger.error("A message in queue %s can't be read: %s", queue, error)
+    filing = partial(file, raw, queue, type(error).__name__, str(error), job_id)
     try:
         filing()
     except (DatabaseError, InterfaceError) as down:
@@ -26,8 +33,12 @@ def keep(raw: bytes, queue: str, error: Exception) -> None:
         connections[router.db_for_write(Job)].close()
 
 
-def file(raw: bytes, queue: str, error: str, message: str) -> None:
-    """The dead letter, in a transaction of its own."""
+def file(raw: bytes, queue: str, error: str, message: str, job_id: str) -> None:
+    """One that names a job is a hint: the job is rung again, and dies if its own row can't be read either."""
     using = router.db_for_write(Job)
     with transaction.atomic(using=using):
-        message_undecodable.send(sender=None, raw=raw, queue=queue, error=error, message=message, using=using)
+        job = Job.objects.using(using).filter(id=job_id).first() if job_id else None
+        if job is None:
+            message_undecodable.send(sender=None, raw=raw, queue=queue, error=error, message=message, using=using)
+        elif not readable(job.body):
+            current_app.backend.fail_waiting([job.id], Reason.UNDECODABLE, Undecodable(f"{error}: {message}"))
