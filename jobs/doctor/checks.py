@@ -18,6 +18,9 @@ def examine() -> Iterator[Finding]:
     if conf().allow_unsafe_broker:
         says = "JOBS_ALLOW_UNSAFE_BROKER is on: worker and beat start with a broker that can lose hints."
         found.append(ABOUT.warning("allow_unsafe_broker", says, "Unset it when the broker is mended."))
+    if settings.JOBS["ALLOW_DRILL"] and not settings.DEBUG:
+        says = "JOBS_ALLOW_DRILL is on: manage.py drill may break things here on purpose."
+        found.append(ABOUT.warning("allow_drill", says, "Unset it in production."))
     yield from found or [ABOUT.fine("Limits, queues, serializers and the cuts into Celery are as they must be.")]
 
 

@@ -68,13 +68,13 @@ def test_each_unsafe_option_of_the_transport_is_found_alone(settings, option: st
 )
 def test_each_option_of_a_task_is_looked_at(monkeypatch, options: dict[str, Any], expected: list[str]) -> None:
     for name, value in options.items():
-        monkeypatch.setattr(current_app.tasks["check_health"], name, value, raising=False)
+        monkeypatch.setattr(registered_tasks()["check_health"], name, value, raising=False)
     assert sorted(ids()) == expected
 
 
 def test_a_task_without_any_hard_limit_is_an_error(settings, monkeypatch) -> None:
     settings.CELERY_TASK_TIME_LIMIT = None
-    monkeypatch.setattr(current_app.tasks["send_email"], "time_limit", None)
+    monkeypatch.setattr(registered_tasks()["send_email"], "time_limit", None)
     found = [message for message in checks.check_limits() if message.id == "jobs.E001"]
     assert [message.msg.partition(" ")[0] for message in found] == ["send_email"]
 

@@ -140,5 +140,13 @@ def test_the_alarm_of_an_allowed_unsafe_broker_stays_in_doctor(monkeypatch, bell
     assert "warning settings.allow_unsafe_broker" in found
 
 
+def test_a_station_that_may_be_drilled_is_warned_of_in_production_only(settings) -> None:
+    settings.JOBS = {**settings.JOBS, "ALLOW_DRILL": True}
+    for debug, warned in ((True, False), (False, True)):
+        settings.DEBUG = debug
+        found = codes(f for f in examination.examine() if f.subject == "settings")
+        assert ("warning settings.allow_drill" in found) is warned
+
+
 def _fine() -> Finding:
     return Finding(Severity.FINE, "broker", "broker.fine", "All is well.")

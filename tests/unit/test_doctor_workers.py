@@ -4,13 +4,13 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from celery import current_app
 from django.utils import timezone
 
 from jobs.doctor import workers
 from jobs.doctor.workers import Facts, Line
 from jobs.models import Job, Queue, Worker
 from jobs.queues import declared
+from jobs.registry import registered_tasks
 from jobs.states import Hold
 from tests.support.finding import codes, only
 from tests.support.lives import queued
@@ -81,7 +81,7 @@ def test_jobs_that_no_worker_knows_are_found() -> None:
 
 @pytest.mark.django_db
 def test_the_facts_are_what_the_tables_say(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(current_app.tasks["send_email"], "time_limit", 20)
+    monkeypatch.setattr(registered_tasks()["send_email"], "time_limit", 20)
     at = timezone.now()
     for id, name, stopped in (("1", "emails@a", None), ("2", "gone@a", at)):
         row = worker(id=id, name=name, started_at=at, heartbeat_at=at, stopped_at=stopped, concurrency=2)

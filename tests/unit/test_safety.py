@@ -9,6 +9,7 @@ from django.conf import settings
 
 from jobs import broker, safety
 from jobs.conf import conf
+from jobs.registry import registered_tasks
 from tests.support.valkey import ValkeyServer
 
 
@@ -95,9 +96,7 @@ def test_the_visibility_timeout_must_outlast_the_longest_task(monkeypatch, timeo
 
 
 def test_a_tasks_own_limit_counts(monkeypatch) -> None:
-    from celery import current_app
-
-    monkeypatch.setattr(current_app.tasks["send_email"], "time_limit", 1000)
+    monkeypatch.setattr(registered_tasks()["send_email"], "time_limit", 1000)
     assert safety.longest_limit() == ("send_email", 1000)
     refusal = safety.short_visibility()
     assert refusal is not None
