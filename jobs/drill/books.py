@@ -7,6 +7,7 @@ from typing import TypeVar
 from django.db import router
 from django_celery_results.models import TaskResult
 
+from jobs import operations
 from jobs.drill.verdict import Account
 from jobs.ledger.patience import patiently
 from jobs.models import Attempt, Job
@@ -38,6 +39,12 @@ class Books:
     def accounts(self) -> list[Account]:
         """Every job of the run, with the ends of its attempts and its result."""
         return self._read(self._accounts)
+
+    def abandon(self) -> int:
+        """Cancel what has not ended, for nobody is left to run it; how many."""
+        ids = self._read(lambda: list(self._jobs().live().values_list("id", flat=True)))
+        self._read(lambda: operations.revoke(ids, by="drill", reason="the drill was stopped"))
+        return len(ids)
 
     def _accounts(self) -> list[Account]:
         ends: dict[str, list[int]] = defaultdict(list)

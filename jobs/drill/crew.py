@@ -17,6 +17,10 @@ from jobs.supervisor.process import Process
 #: Marks our processes in their environment; the value is DATA_DIR.
 MARK = "STATIONMASTER_DRILL"
 TASKS = "jobs.drill.tasks"
+#: Seconds that the soft shutdown waits for running jobs: short, so that it has something to hand back.
+DRAIN = 1
+#: Seconds that workers and beats have to end at the end.
+ORDERLY = 8
 
 
 class Crew:
@@ -25,8 +29,7 @@ class Crew:
     def __init__(self, logs: Path, environment: Mapping[str, str]) -> None:
         self.logs = logs
         modules = ",".join([*settings.CELERY_IMPORTS, TASKS])
-        # Short, so that a soft shutdown has something to hand back.
-        self.environment = {"JOBS_TASK_MODULES": modules, "SOFT_SHUTDOWN_TIMEOUT": "1", **environment}
+        self.environment = {"JOBS_TASK_MODULES": modules, "SOFT_SHUTDOWN_TIMEOUT": str(DRAIN), **environment}
         self.workers: list[Process] = []
         self.beats: list[Process] = []
 
@@ -49,7 +52,13 @@ class Crew:
         return process
 
     def end(self) -> None:
-        """Nothing that was started is left, whatever state it is in."""
+        """Workers and beats are stopped in order; then nothing that was started is left, whatever state it is in."""
+        for process in (*self.workers, *self.beats):
+            send(process, signal.SIGCONT)
+            process.terminate()
+        deadline = time.monotonic() + ORDERLY
+        while any(process.running for process in (*self.workers, *self.beats)) and time.monotonic() < deadline:
+            time.sleep(0.1)
         census.kill(marked)
 
 

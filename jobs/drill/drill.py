@@ -3,12 +3,12 @@
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from threading import Event, Thread
 
-from django.db import connections
+from django.db import DatabaseError, InterfaceError, connections
 
 from jobs.conf import conf
 from jobs.drill import crew, journal
@@ -21,6 +21,7 @@ from jobs.drill.ground import Ground, Stopped
 from jobs.drill.journal import Entry, Journal
 from jobs.drill.stream import Stream
 from jobs.drill.verdict import Verdict, judge
+from jobs.ledger.patience import DatabaseDown
 from jobs.models import Worker
 from jobs.supervisor import census
 from jobs.supervisor.errors import AlreadyRunning
@@ -64,6 +65,7 @@ class Drill:
         rng = random.Random(self.seed)  # noqa: S311  (to be repeated, not to be secret)
         self.ground = Ground(self.run, rng, self.crew, Bell(self.directory / "valkey"), self.stop)
         self.faults: list[Fault] = []
+        self.finished = False
         self.enough = Event()
 
     @contextmanager
@@ -77,6 +79,7 @@ class Drill:
                 yield self
             finally:
                 self._end()
+                self._abandon()
 
     def pass_time(self) -> Iterator[int]:
         """Strike fault after fault; a step each second, until the time is over or somebody wishes to stop."""
@@ -98,6 +101,7 @@ class Drill:
         if self.stop.is_set():
             raise Interrupted(self.directory)
         self._end()
+        self.finished = True
         entries = self.journal.entries()
         verdict = judge(entries, self.books.accounts(), conf().max_crashes)
         return Outcome(self.run, self.seed, self.journal, verdict, entries)
@@ -126,6 +130,12 @@ class Drill:
     def _end(self) -> None:
         self.stream.over.set()
         self.crew.end()
+
+    def _abandon(self) -> None:
+        """A drill that was stopped halfway leaves no job behind that nobody would run."""
+        if not self.finished:
+            with suppress(DatabaseDown, DatabaseError, InterfaceError):
+                self.books.abandon()
 
     # --- breaking ---
 
