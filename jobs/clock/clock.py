@@ -10,6 +10,7 @@ from django.db import connections
 
 from jobs.clock import dispatcher, pruner, reconciler, rescuer
 from jobs.clock.leader import Leader
+from jobs.clock.locks import RowLocked, impatient
 from jobs.conf import conf
 from jobs.ledger.patience import DOWN
 
@@ -57,19 +58,23 @@ class Clock(threading.Thread):
     def tick(self) -> None:
         """Renew the lead, then what is due. A database that is gone ends the tick."""
         try:
-            if self.leader.lead():
-                until = time.monotonic() + MOMENT
-                for duty in self.duties:
-                    self.turn(duty, until)
-            else:
-                for duty in self.duties:
-                    duty.under_way = None
+            with impatient(self.using):
+                self._tick()
         except DOWN as error:
             self.trouble()
             logger.warning("The clock can't reach the database: %s", str(error).strip())
             connections[self.using].close()
         except Exception:
             logger.exception("The clock stumbled, and goes on")
+
+    def _tick(self) -> None:
+        if self.leader.lead():
+            until = time.monotonic() + MOMENT
+            for duty in self.duties:
+                self.turn(duty, until)
+        else:
+            for duty in self.duties:
+                duty.under_way = None
 
     def turn(self, duty: Duty, until: float) -> None:
         """The duty, if it is due; what is not done `until` then goes on in the next tick."""
@@ -86,6 +91,9 @@ class Clock(threading.Thread):
                 if time.monotonic() > until:
                     return
             duty.under_way = None
+        except RowLocked as error:
+            duty.under_way = None
+            logger.warning("A duty of the clock has to wait: %s", error)
         except Exception as error:
             duty.under_way = None
             if self._is_gone(error):

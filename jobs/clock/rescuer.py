@@ -10,6 +10,7 @@ from celery.exceptions import WorkerLostError
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.db.models.functions import Now
 
+from jobs.clock.locks import RowLocked
 from jobs.conf import conf
 from jobs.ledger import current, settle
 from jobs.ledger.patience import DOWN
@@ -46,6 +47,8 @@ class Rescuer:
                 _end_attempt(job, using)
             except DOWN:
                 raise
+            except RowLocked as error:
+                logger.warning("Job %s can't be rescued yet, the others are: %s", job.id, error)
             except Exception:
                 logger.exception("Job %s can't be rescued; the others are", job.id)
             yield job.id
@@ -71,8 +74,12 @@ def _orphans(using: str) -> QuerySet[Job]:
 
 
 def _end_attempt(job: Job, using: str) -> None:
+    """At once or not at all: an attempt that can't be ended now is looked at again, not waited for or spooled."""
     held = settle.claim_of(job, using)
+    held.inside = True
     lost = WorkerLostError(f"The worker {job.worker} fell silent, or outlived the job's lease.")
     logger.warning("Job %s is rescued: %s", job.id, lost)
     with current.active(held):
-        settle.crashed(held, lost, settle.context_of(job), current_app.backend)
+        if settle.crashed(held, lost, settle.context_of(job), current_app.backend) and held.inside:
+            for errback in held.afterwards:
+                errback()
