@@ -164,7 +164,8 @@ class Drill:
         self.say(f"{number}: {fault.name}")
         self.journal.write("strike", number, fault.name.replace(" ", "_"))
         try:
-            fault.strike(self.ground)
+            if fault.strike(self.ground) == 0:
+                self.journal.write("void", number)
         finally:
             self.journal.write("mended", number, ",".join(sorted(struck)) or "-")
         before = len(self.stream.accepted)

@@ -25,10 +25,12 @@ class Strike:
     last: float | None = None
     #: Not well again within `drill.patience()`.
     overdue: bool = False
+    #: There was nothing to strike.
+    void: bool = False
 
 
 def strikes(entries: Sequence[Entry]) -> list[Strike]:
-    """Every fault that was made and mended, in order."""
+    """Every fault that was made and mended, in order; not those that found nothing to strike."""
     found: dict[str, Strike] = {}
     for entry in entries:
         if entry.event == "strike":
@@ -36,9 +38,11 @@ def strikes(entries: Sequence[Entry]) -> list[Strike]:
         elif entry.event == "mended":
             strike = found[entry.words[0]]
             strike.mended, strike.struck = entry.at, set(entry.words[1].split(",")) - {"-"}
+        elif entry.event == "void":
+            found[entry.words[0]].void = True
         elif entry.event == "overdue":
             found[entry.words[0]].overdue = True
-    over = [strike for strike in found.values() if strike.mended]
+    over = [strike for strike in found.values() if strike.mended and not strike.void]
     for strike in over:
         _measure(strike, entries)
     return over

@@ -45,10 +45,14 @@ def collect(results: Sequence[None], run: str, members: int) -> None:
 
 @contextmanager
 def _told(run: str) -> Iterator[None]:
-    """Journal the start of this attempt, and its end if the body comes to it."""
+    """Journal the start of this attempt, and its end or its error if the body comes to one."""
     held = current_job()
     assert held is not None, "the drill's tasks run in a worker"
     told = journal.of(run)
     told.write("start", held.id, held.attempt, held.token)
-    yield
+    try:
+        yield
+    except Exception:
+        told.write("failed", held.id, held.attempt, held.token)
+        raise
     told.write("end", held.id, held.attempt, held.token)

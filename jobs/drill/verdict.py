@@ -30,9 +30,19 @@ class Told:
     kind: str = ""
     after: tuple[str, ...] = ()
     accepted: bool = False
-    #: (attempt, token) of every run that began, and of every run that came to its end.
+    #: (attempt, token) of every run that began, that came to its end, and that raised an error.
     starts: list[tuple[int, str]] = field(default_factory=list)
     ends: list[tuple[int, str]] = field(default_factory=list)
+    errors: list[tuple[int, str]] = field(default_factory=list)
+
+    @property
+    def again(self) -> bool:
+        """Ran more often than its own errors explain."""
+        return len(self.starts) - len(self.errors) > (self.kind != "fail")
+
+    def runs(self, event: str) -> list[tuple[int, str]]:
+        """The list that a line of this event belongs to."""
+        return {"start": self.starts, "end": self.ends, "failed": self.errors}[event]
 
 
 @dataclass(frozen=True)
@@ -43,7 +53,7 @@ class Verdict:
     doubled: dict[str, str]
     unfinished: dict[str, str]
     accepted: int
-    #: Jobs whose body began more than once: at least once is the promise, so this is no fault.
+    #: Jobs whose body ran again without having raised an error: at least once is the promise, so this is no fault.
     again: int
     #: How many jobs ended in each state.
     states: dict[str, int]
@@ -70,7 +80,7 @@ def judge(entries: Iterable[Entry], accounts: Iterable[Account], max_crashes: in
         if why := "; ".join(doubles(job, account)):
             doubled[id] = why
     accepted = sum(job.accepted for job in told.values())
-    again = sum(len(job.starts) > 1 for job in told.values())
+    again = sum(job.again for job in told.values())
     return Verdict(lost, doubled, unfinished, accepted, again, dict(Counter(a.state for a in kept.values())))
 
 
@@ -122,10 +132,9 @@ def read(entries: Iterable[Entry]) -> dict[str, Told]:
             id, kind, after = entry.words
             told[id].kind, told[id].after = kind, () if after == "-" else tuple(after.split(","))
             told[id].accepted |= entry.event == "accepted"
-        elif entry.event in ("start", "end"):
+        elif entry.event in ("start", "end", "failed"):
             id, attempt, token = entry.words
-            runs = told[id].starts if entry.event == "start" else told[id].ends
-            runs.append((int(attempt), token))
+            told[id].runs(entry.event).append((int(attempt), token))
     return dict(told)
 
 

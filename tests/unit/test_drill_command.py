@@ -176,7 +176,10 @@ def test_the_table_counts_the_seconds_from_the_mending_of_a_fault(tmp_path: Path
         "40 strike 3 Redis_flushed",
         "41 mended 3 d",
         "42 overdue 3",
-        "50 strike 4 beat_killed",
+        "43 strike 4 beat_killed",
+        "44 void 4",
+        "45 mended 4 e",
+        "50 strike 5 beat_killed",
     )
     assert report.table(outcome) == [
         dict(zip(report.COLUMNS, ("Redis flushed", 1, 1, None, None, None, None, 1), strict=True)),

@@ -39,6 +39,19 @@ def test_running_again_after_a_crash_is_at_least_once_and_right() -> None:
     assert (str(found), found.again) == ("lost 0, doubled 0, unfinished 0", 1)
 
 
+def test_running_again_because_it_asked_for_a_retry_is_not_counted() -> None:
+    lines = ["accepted a work -", "start a 1 t1", "failed a 1 t1", "start a 2 t2", "end a 2 t2"]
+    lines += ["accepted b fail -", "start b 1 t3", "failed b 1 t3"]
+    found = verdict(lines, account(attempt=2, ends=(1,)), account("b", state="dead", ends=(1,)))
+    assert (str(found), found.again) == ("lost 0, doubled 0, unfinished 0", 0)
+
+
+def test_a_job_meant_to_fail_that_ran_again_is_counted() -> None:
+    lines = ["accepted a fail -", "start a 1 t1", "start a 2 t2", "failed a 2 t2"]
+    found = verdict(lines, account(state="dead", attempt=2, crashes=1, ends=(1, 2)))
+    assert (str(found), found.again) == ("lost 0, doubled 0, unfinished 0", 1)
+
+
 def test_a_run_that_was_handed_back_and_begun_again_is_right() -> None:
     assert verdict([*GOOD[:3], "start a 1 t2", "end a 1 t2"], account()).clean
 

@@ -18,9 +18,10 @@ def write_lock_held(ground: Ground) -> None:
     _held(ground, "BEGIN IMMEDIATE")
 
 
-def cut(ground: Ground) -> None:
+def cut(ground: Ground) -> int:
     """The server ends every connection of our processes (PostgreSQL); they carry the run's name."""
-    _once(ground, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = %s", [ground.run])
+    end_all = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = %s"
+    return _once(ground, end_all, [ground.crew.environment["PGAPPNAME"]])
 
 
 def _held(ground: Ground, *statements: str) -> None:
@@ -34,11 +35,13 @@ def _held(ground: Ground, *statements: str) -> None:
         connection.close()
 
 
-def _once(ground: Ground, statement: str, parameters: list[str]) -> None:
+def _once(ground: Ground, statement: str, parameters: list[str]) -> int:
+    """Do it on a connection of its own; how many rows it spoke of."""
     connection = ground.connection()
     try:
         with connection.cursor() as cursor:
             cursor.execute(statement, parameters)
+            return int(cursor.rowcount)
     finally:
         connection.close()
 

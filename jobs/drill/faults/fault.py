@@ -8,7 +8,7 @@ from jobs.drill.ground import Ground
 
 @dataclass(frozen=True)
 class Fault:
-    """`strike` returns when everything is mended, also when it is told to stop halfway."""
+    """`strike` returns when all is mended, also when it is told to stop halfway; 0 if there was nothing to strike."""
 
     name: str
     strike: Callable[[Ground], object]

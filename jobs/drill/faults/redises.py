@@ -31,13 +31,13 @@ def silent(ground: Ground) -> None:
 
 
 def forgotten(ground: Ground) -> None:
-    """Every key under our prefix is deleted."""
+    """Every key under our prefix is deleted; there may be none."""
     ground.bell.forget()
 
 
-def cut(ground: Ground) -> None:
+def cut(ground: Ground) -> int:
     """Every connection of our processes is closed by the server."""
-    ground.bell.cut(sockets.addresses(crew.marked()))
+    return ground.bell.cut(sockets.addresses(crew.marked()))
 
 
 def _restart(ground: Ground, *, empty: bool) -> None:

@@ -36,10 +36,11 @@ def parent_killed(ground: Ground) -> None:
     worker.start()
 
 
-def child_killed(ground: Ground) -> None:
+def child_killed(ground: Ground) -> int:
     """As when the kernel needs memory."""
     if pid := _child(ground):
         _send(pid, SIGKILL)
+    return pid
 
 
 def frozen(ground: Ground) -> None:
@@ -53,7 +54,7 @@ def parent_frozen(ground: Ground) -> None:
     _freeze(ground, _one(ground), whole=False)
 
 
-def child_frozen(ground: Ground) -> None:
+def child_frozen(ground: Ground) -> int:
     """A body that makes no progress, in a worker that is well."""
     if pid := _child(ground):
         try:
@@ -61,6 +62,7 @@ def child_frozen(ground: Ground) -> None:
             ground.hold(*_long_silence())
         finally:
             _send(pid, SIGCONT)
+    return pid
 
 
 def stopped(ground: Ground) -> None:
@@ -98,9 +100,10 @@ def _one(ground: Ground) -> Process:
     return ground.rng.choice(ground.crew.workers)
 
 
-def _child(ground: Ground) -> int | None:
+def _child(ground: Ground) -> int:
+    """The pid of one; 0: the worker has none at this moment."""
     pids = crew.children(_one(ground))
-    return ground.rng.choice(pids) if pids else None
+    return ground.rng.choice(pids) if pids else 0
 
 
 def _send(pid: int, number: int) -> None:
