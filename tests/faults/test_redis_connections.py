@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support.callers import BACK, SLACK, check_back, check_bounded, check_once, ids, posts, storming
+from tests.support.figures import timed
 from tests.support.network import Network, network
 from tests.support.station import Station
 
@@ -34,7 +35,8 @@ def test_a_cut_connection_ends_no_running_job_and_starts_none_twice(running: Sta
     for id in accepted:
         running.wait_state(id, "running")
     assert running.valkey.cut() > 0
-    again = check_back(running)
+    with timed("18", "back to work (s)"):
+        again = check_back(running)
     check_once(running, [*accepted, again])
 
 
@@ -54,7 +56,8 @@ def test_a_worker_notices_that_its_open_connection_is_dead(running: Station, way
     way.blackhole()
     calls = running.call(posts, 4)
     check_bounded(calls)
-    check_once(running, ids(calls), timeout=BACK + SLACK)
+    with timed("18 half-open", "back to work (s)"):
+        check_once(running, ids(calls), timeout=BACK + SLACK)
 
 
 def test_a_job_outlives_the_dead_connection_that_it_came_by(running: Station, way: Network) -> None:

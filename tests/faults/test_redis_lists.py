@@ -56,7 +56,7 @@ def test_a_queue_that_is_lost_is_rung_again_while_others_keep_theirs(running: St
 def test_a_list_of_one_priority_that_is_lost_is_rung_again(running: Station) -> None:
     """Row 05, of one of a queue's lists: the queue itself is never empty."""
     urgent = ids(running.call(posts, 10, queue="heavy", priority=9))
-    usual = ids(running.call(posts, 150, 0.05, queue="heavy", priority=0))
+    usual = ids(running.call(posts, 80, 0.05, queue="heavy", priority=0))
     with connect(running) as client:
         client.delete(next(key for key, found in lists(running, "heavy").items() if len(found) == 10))
     running.worker("heavy", concurrency=1)
@@ -66,12 +66,12 @@ def test_a_list_of_one_priority_that_is_lost_is_rung_again(running: Station) -> 
 
 def test_a_list_that_never_gets_empty_gives_back_what_was_lost_from_it(running: Station) -> None:
     """Row 01e and 05b, of single messages: those behind and before them are still there."""
-    calls = ids(running.call(posts, 200, 0.05, queue="payments"))
+    calls = ids(running.call(posts, 100, 0.05, queue="heavy"))
     with connect(running) as client:
-        [(key, found)] = lists(running, "payments").items()
-        for message in found[150:160]:
+        [(key, found)] = lists(running, "heavy").items()
+        for message in found[40:50]:
             assert client.lrem(key, 1, message) == 1
-    running.worker("payments", concurrency=2)
+    running.worker("heavy", concurrency=2)
     check_once(running, calls)
 
 

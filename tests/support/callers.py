@@ -17,7 +17,7 @@ from tests.support.station import Station
 
 #: Seconds a caller may wait for its id the first time (0.5 to connect, 1 for an answer), with slack for the machine;
 #: and those behind it, whom the breaker spares the wait: less than one answer's time.
-FIRST, LATER = 2.5, 0.75
+FIRST, LATER = 4, 0.9
 #: Seconds after which the breaker lets one caller try again.
 BREAKER = 5
 #: A worker that lost Redis works again this long after it is back, and what a busy machine may add.
