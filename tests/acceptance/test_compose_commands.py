@@ -88,6 +88,7 @@ def test_a_worker_registers_runs_a_job_of_its_queue_and_stops(name: str, station
     row = wait_for(lambda: _registered(station, worker.queue), 60, f"{name} to register")
     assert row["concurrency"] == worker.concurrency
     station.manage("enqueue", "tests.plain_tasks.add", "--args", "[1, 2]", "--queue", worker.queue, "--wait")
+    assert _probed(name, station), "alive, by its own health check"
     _stops(process, SERVICES[name]["stop_grace_period"])
     assert not _registered(station, worker.queue), "a worker that stops says so"
 
@@ -96,6 +97,7 @@ def test_of_two_beats_one_leads_and_the_other_takes_over(station: Station) -> No
     beats = [_start("beat", station, f"beat-{number}") for number in (1, 2)]
     leader = wait_for(lambda: _leader(station), 60, "a beat to lead")
     wait_for(lambda: all("beat: Starting..." in beat.output() for beat in beats), 60, "both beats to start")
+    wait_for(lambda: _probed("beat", station), 30, "both to be alive")
     first = next(beat for beat in beats if str(beat.pid) in leader)
     _stops(first, "10s")
     wait_for(lambda: _leader(station) not in ("", leader), 30, "the other to take over")
@@ -142,6 +144,13 @@ def _stops(process: Process, period: str) -> None:
     assert process.popen.returncode in (0, -15), process.output()[-4000:]
     assert time.monotonic() - started < seconds(period)
     assert process.children() == []
+
+
+def _probed(service: str, station: Station) -> bool:
+    """What its health check says, run as compose would run it."""
+    words = SERVICES[service]["healthcheck"]["test"][1:]
+    env = {**station.env, **_environment(service, station)}
+    return subprocess.run(words, cwd=ROOT, env=env, capture_output=True, timeout=60, check=False).returncode == 0
 
 
 def _registered(station: Station, queue: str) -> dict[str, object]:

@@ -93,6 +93,7 @@ def test_every_declared_queue_has_a_worker_that_drains_on_sigterm() -> None:
     workers = parts.workers()
     assert [worker.name for worker in workers] == [f"worker-{name}" for name in declared()]
     assert all(worker.environment["REMAP_SIGTERM"] == "SIGQUIT" for worker in workers)
+    assert all(worker.environment["SOFT_SHUTDOWN_TIMEOUT"] == str(parts.DRAIN) for worker in workers)
 
 
 def test_all_waves_together_end_within_half_a_minute() -> None:
