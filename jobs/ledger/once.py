@@ -85,7 +85,7 @@ def _reserve(key: str, using: str) -> bool:
         cursor.execute(
             f"INSERT INTO jobs_effect (key, job_id, value, made_at) VALUES (%s, %s, 'null', {now}) "
             "ON CONFLICT (key) DO NOTHING",
-            [key, held and held.id, *at],
+            [key, held.id if held else None, *at],
         )
         return bool(cursor.rowcount)
 

@@ -110,7 +110,12 @@ def test_a_charge_that_the_gateway_took_before_is_a_duplicate_prevented() -> Non
 def test_no_transaction_is_open_while_the_gateway_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[bool] = []
     asked = payments._charged
-    monkeypatch.setattr(payments, "_charged", lambda *args: seen.append(connection.in_atomic_block) or asked(*args))
+
+    def watched(*args: Any) -> Any:
+        seen.append(connection.in_atomic_block)
+        return asked(*args)
+
+    monkeypatch.setattr(payments, "_charged", watched)
     payments.charge("A-1", 5)
     assert seen == [False]
 
