@@ -1,6 +1,7 @@
 """Django system checks: what is unsafe whatever the servers say. `manage.py check` runs them, and doctor shows them."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 from django.conf import settings
@@ -8,11 +9,14 @@ from django.core.checks import CheckMessage, Error
 from django.core.checks import Warning as Caution
 
 from jobs import safety
+from jobs.conf import conf
 from jobs.errors import UnknownQueue
 from jobs.routes import own_tasks, queue_of
 
 #: Seconds: a hung job is noticed after its hard limit, not before.
 LONG = 3600
+#: What jobs.E003 becomes with JOBS_ALLOW_UNSAFE_BROKER, so that `migrate` is not refused either.
+ALLOWED = "jobs.W005"
 #: The cuts that hold the ledger in Celery.
 OURS = {
     "CELERY_RESULT_BACKEND": "jobs.ledger.results:LedgerBackend",
@@ -23,13 +27,21 @@ OURS = {
 
 def check_limits(app_configs: Any = None, **_: Any) -> list[CheckMessage]:
     """Every task has a hard limit, a soft one before it, and a queue."""
-    return [message for task in own_tasks() for message in (*_hard_limit(task), *_soft_limit(task), *_queue(task))]
+    try:
+        tasks = own_tasks()
+    except Exception as error:  # noqa: BLE001  a task's module may fail in any way
+        says = f"The tasks can't be loaded: {type(error).__name__}: {error}."
+        return [Error(says, hint="Mend the module, or JOBS_TASK_MODULES.", id="jobs.E009")]
+    return [message for task in tasks for message in (*_hard_limit(task), *_soft_limit(task), *_queue(task))]
 
 
 def check_broker(app_configs: Any = None, **_: Any) -> Iterator[CheckMessage]:
     """The transport waits longer than any job runs, and makes no caller wait for ever."""
-    if refusal := safety.short_visibility():
-        yield Error(str(refusal), id="jobs.E003")
+    with suppress(Exception):  # jobs.E009 says why the tasks can't be loaded
+        if refusal := safety.short_visibility():
+            yield (
+                Caution(str(refusal), id=ALLOWED) if conf().allow_unsafe_broker else Error(str(refusal), id="jobs.E003")
+            )
     for name in ("socket_timeout", "socket_connect_timeout"):
         if not settings.CELERY_BROKER_TRANSPORT_OPTIONS.get(name):
             says = f"CELERY_BROKER_TRANSPORT_OPTIONS has no {name}: a silent Redis holds callers and workers for ever."

@@ -10,6 +10,7 @@ from django.conf import settings
 from jobs import broker
 from jobs.conf import conf
 from jobs.errors import JobError
+from jobs.redaction import is_plumbing
 from jobs.registry import registered_tasks
 
 logger = logging.getLogger(__name__)
@@ -99,7 +100,8 @@ def short_visibility() -> ShortVisibilityTimeout | None:
 def longest_limit() -> tuple[str, float]:
     """The task with the longest hard limit (seconds), and that limit."""
     common = float(settings.CELERY_TASK_TIME_LIMIT or 0)
-    limits = {name: float(task.time_limit or common) for name, task in registered_tasks().items()}
+    tasks = [task for task in registered_tasks().values() if not is_plumbing(task)]
+    limits = {task.name: float(task.time_limit or common) for task in tasks}
     return max(limits.items(), key=lambda item: item[1])
 
 

@@ -5,12 +5,13 @@ from collections.abc import Iterator
 from django.conf import settings
 from django.core import checks
 
+from jobs.checks import ALLOWED
 from jobs.conf import conf
 from jobs.doctor.finding import About, Finding
 
 ABOUT = About("settings")
 #: Of `check --deploy`: what is unsafe wherever the web stands. The rest depends on the proxy before it.
-DEPLOY = {"security.W009", "security.W018", "security.W020"}
+DEPLOY = {"security.W009", "security.W020"}
 
 
 def examine() -> Iterator[Finding]:
@@ -30,6 +31,7 @@ def _messages() -> list[checks.CheckMessage]:
 
 
 def _finding(message: checks.CheckMessage) -> Finding:
-    say = ABOUT.error if message.level >= checks.ERROR else ABOUT.warning
+    # What the operator allowed is refused no more, and stays an error here.
+    say = ABOUT.error if message.level >= checks.ERROR or message.id == ALLOWED else ABOUT.warning
     finding = say("", message.msg, message.hint or "")
     return Finding(finding.severity, finding.subject, str(message.id), finding.says, finding.do)

@@ -89,8 +89,6 @@ def _web(facts: Facts) -> Iterator[Finding]:
         yield ABOUT.warning("debug", says, "Set DEBUG=0 and SECRET_KEY.")
     if not facts.debug and "*" in facts.allowed:
         yield ABOUT.warning("hosts", "ALLOWED_HOSTS takes any name.", "Name the web's own.")
-    if not facts.debug and not facts.allowed:
-        yield ABOUT.warning("hosts", "ALLOWED_HOSTS is empty: the web refuses everybody.", "Name the web's own.")
 
 
 def filesystem(path: Path, mounts: str) -> str:

@@ -1,5 +1,6 @@
 """The system checks: each fires alone, and the shipped settings have none."""
 
+import importlib
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ from celery.app.routes import prepare
 from django.conf import settings as django_settings
 from django.core import checks as django_checks
 
-from jobs import checks
+from jobs import checks, registry
 from jobs.registry import registered_tasks
 
 
@@ -83,6 +84,11 @@ def test_a_route_to_no_queue_is_an_error(monkeypatch) -> None:
     monkeypatch.setattr(current_app.amqp.router, "routes", prepare({"send_email": {"queue": "nowhere"}}))
     [found] = checks.check_limits()
     assert (found.id, found.msg.partition(" ")[0]) == ("jobs.E008", "send_email")
+
+
+def test_a_task_module_that_is_missing_is_one_error(monkeypatch) -> None:
+    monkeypatch.setattr(registry, "_load", lambda: importlib.import_module("no.such.module"))
+    assert ids() == ["jobs.E009"]
 
 
 def test_loading_the_tasks_runs_the_checks_and_the_checks_load_no_tasks_again() -> None:

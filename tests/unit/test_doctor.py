@@ -3,6 +3,7 @@
 import io
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,7 +11,9 @@ from django.core.management import CommandError, call_command
 from django.db import OperationalError
 
 from dlq import findings as letters
-from jobs.doctor import broker, database, examination
+from jobs import checks as system_checks
+from jobs.conf import conf
+from jobs.doctor import broker, checks, database, examination
 from jobs.doctor.finding import About, Finding, Severity
 from tests.support.finding import codes
 
@@ -123,13 +126,10 @@ def test_open_dead_letters_are_told(opened: int, undecodable: int, expected: lis
     assert codes(letters.findings(opened, undecodable)) == expected
 
 
-def test_the_alarm_of_an_allowed_unsafe_broker_stays_in_doctor(monkeypatch, bell) -> None:
-    from dataclasses import replace
-
-    from jobs.conf import conf
-    from jobs.doctor import checks
-
-    monkeypatch.setattr(checks, "conf", lambda: replace(conf(), allow_unsafe_broker=True))
+def test_the_alarm_of_an_allowed_unsafe_broker_stays_in_doctor(monkeypatch, bell, settings) -> None:
+    for module in (checks, system_checks):
+        monkeypatch.setattr(module, "conf", lambda: replace(conf(), allow_unsafe_broker=True))
+    settings.CELERY_BROKER_TRANSPORT_OPTIONS = {**settings.CELERY_BROKER_TRANSPORT_OPTIONS, "visibility_timeout": 1}
     with bell.client() as client:
         client.config_set("maxmemory-policy", "allkeys-lru")
         try:
@@ -137,7 +137,9 @@ def test_the_alarm_of_an_allowed_unsafe_broker_stays_in_doctor(monkeypatch, bell
         finally:
             client.config_set("maxmemory-policy", "noeviction")
     assert "error broker.evicts" in found
+    assert "error jobs.W005" in found
     assert "warning settings.allow_unsafe_broker" in found
+    assert [str(message.id) for message in system_checks.check_broker()] == ["jobs.W005"], "migrate goes on"
 
 
 def test_a_station_that_may_be_drilled_is_warned_of_in_production_only(settings) -> None:

@@ -31,7 +31,6 @@ def test_a_good_place_is_fine() -> None:
         (replace(HEALTHY, aside=1), "warning container.aside"),
         (replace(HEALTHY, debug=True), "warning container.debug"),
         (replace(HEALTHY, allowed=("*",)), "warning container.hosts"),
-        (replace(HEALTHY, allowed=()), "warning container.hosts"),
     ],
 )
 def test_each_fault_is_found_alone(facts: Facts, code: str) -> None:
