@@ -37,11 +37,9 @@ def check_limits(app_configs: Any = None, **_: Any) -> list[CheckMessage]:
 
 def check_broker(app_configs: Any = None, **_: Any) -> Iterator[CheckMessage]:
     """The transport waits longer than any job runs, and makes no caller wait for ever."""
-    with suppress(Exception):  # jobs.E009 says why the tasks can't be loaded
-        if refusal := safety.short_visibility():
-            yield (
-                Caution(str(refusal), id=ALLOWED) if conf().allow_unsafe_broker else Error(str(refusal), id="jobs.E003")
-            )
+    if refusal := _short_visibility():
+        allowed = conf().allow_unsafe_broker
+        yield Caution(refusal, id=ALLOWED) if allowed else Error(refusal, id="jobs.E003")
     for name in ("socket_timeout", "socket_connect_timeout"):
         if not settings.CELERY_BROKER_TRANSPORT_OPTIONS.get(name):
             says = f"CELERY_BROKER_TRANSPORT_OPTIONS has no {name}: a silent Redis holds callers and workers for ever."
@@ -69,6 +67,12 @@ def check_celery(app_configs: Any = None, **_: Any) -> Iterator[CheckMessage]:
 
 
 CHECKS = (check_limits, check_broker, check_celery)
+
+
+def _short_visibility() -> str:
+    with suppress(Exception):  # jobs.E009 says why the tasks can't be loaded
+        return str(safety.short_visibility() or "")
+    return ""
 
 
 def _hard_limit(task: Any) -> Iterator[CheckMessage]:
