@@ -186,8 +186,8 @@ def send_canary(name: str, stamp: int) -> None:
     pipeline.execute()
 
 
-def _canary(name: str, stamp: int) -> bytes:
-    return CANARY + f"{name} {stamp}".encode()
+def _canary(name: str, stamp: int) -> str:
+    return f"{CANARY.decode()}{name} {stamp}"
 
 
 def canary_stamp(raw: bytes) -> tuple[str, str] | None:
@@ -210,7 +210,7 @@ def epoch() -> str | None:
 def set_epoch(expected: str | None, value: str) -> bool:
     """Leave another value, unless somebody else has changed it."""
     with client().pipeline() as pipeline:
-        pipeline.watch(EPOCH)
+        pipeline.watch(EPOCH)  # type: ignore[no-untyped-call]
         found: Any = pipeline.get(EPOCH)
         if (None if found is None else found.decode(errors="replace")) != expected:
             return False

@@ -3,7 +3,6 @@
 import json
 import time
 from collections import Counter
-from collections.abc import Iterator
 
 import pytest
 
@@ -19,7 +18,7 @@ AT_ONCE = 5
 
 
 @pytest.fixture
-def running(fresh_station: Station) -> Iterator[Station]:
+def running(fresh_station: Station) -> Station:
     """A station with beat, which has left its mark in Redis; each test starts the workers it wants."""
     fresh_station.beat()
     with connect(fresh_station) as client:
