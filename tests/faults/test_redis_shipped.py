@@ -26,7 +26,7 @@ def test_workers_are_back_within_fifteen_seconds_after_redis_returns_empty(stati
     worker = station.worker("default", concurrency=2)
     station.beat()
     lost = station.call(posts, 30, 0.3)
-    station.wait(lambda: station.journal(), what="work to begin")
+    station.wait(station.journal, what="work to begin")
     station.valkey.kill()
     before = time.monotonic()
     meanwhile = station.call(posts, 5, queue="default")
