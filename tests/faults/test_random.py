@@ -30,6 +30,13 @@ SEED = int(os.environ.get("FAULT_SEED", "0")) or random.randint(1, 2**31)
 #: Start, the last jobs' end, a machine that does other things as well.
 BESIDE = 240
 
+#: Jobs whose letters don't fit their state: one open letter for a dead one, none for any other.
+LETTERS = """
+    SELECT jobs_job.id, state, count(letter.id) AS letters FROM jobs_job
+    LEFT JOIN dlq_deadletter AS letter ON letter.job_id = jobs_job.id AND letter.status = 'open'
+    GROUP BY jobs_job.id, state HAVING count(letter.id) <> CASE WHEN state = 'dead' THEN 1 ELSE 0 END
+"""
+
 
 @pytest.fixture(scope="module")
 def station_environment() -> dict[str, str]:
@@ -45,6 +52,7 @@ def test_whatever_single_thing_breaks_each_accepted_job_ends_one_recorded_way(fr
     assert told["verdict"] == "lost 0, doubled 0, unfinished 0", _evidence(told)
     assert told["accepted"] > seconds / 2, _evidence(told)
     assert sum(fault["times"] for fault in told["faults"]) >= seconds / 40, _evidence(told)
+    assert station.sql(LETTERS) == [], _evidence(told)
     print(json.dumps(told, indent=1))
 
 

@@ -44,7 +44,7 @@ class Command(StationCommand):
         with drill.held():
             for _ in self.progress(drill.pass_time(), drill.seconds, f"Drill with seed {seed}"):
                 pass
-            self._note("Everything is mended; waiting for the last jobs to end.")
+            self.stderr.write("Everything is mended; waiting for the last jobs to end.")
             outcome = drill.finish()
         self._tell(outcome, as_json=options["as_json"])
 
