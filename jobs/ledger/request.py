@@ -36,6 +36,7 @@ class LedgerRequest(Request):
         # expects. The hint that stays is dropped at its next claim.
         errors: tuple[type[Exception], ...] = opts.get("connection_errors") or ()
         self._connection_errors = (*errors, AttributeError)
+        self._keep_hard_limit()
         token = uuid.uuid4().hex
         self._request_dict[TICKET] = {"token": token, "worker_id": current.PROCESS}
         self.held = current.Claim(
@@ -52,6 +53,13 @@ class LedgerRequest(Request):
     def _context(self) -> Context:
         request = {key: value for key, value in self._request_dict.items() if key != TICKET}
         return Context({**request, **(self._payload[2] or {})})
+
+    def _keep_hard_limit(self) -> None:
+        """Celery starts the hard limit's clock when the soft one has struck; with a later soft limit (everybody's, for
+        a task that names only a hard one) the job would outlive its lease."""
+        hard, soft = self.time_limits[0] or self.task.time_limit, self.time_limits[1] or self.task.soft_time_limit
+        if hard and soft and soft > hard:
+            self.time_limits = (hard, hard)
 
     def revoked(self) -> bool:
         """The table decides: a worker remembers revoked ids for hours, and the job may have been requeued since."""

@@ -98,3 +98,12 @@ def test_a_job_that_swallows_the_soft_limit_is_killed_at_the_hard_one(running: S
     running.wait(lambda: gone(child), what="the frozen child to end")
     running.wait_state(running.post(note, "the worker lives"), "succeeded")
     assert worker.running
+
+
+def test_a_hard_limit_below_the_soft_one_of_everybody_is_kept(running: Station) -> None:
+    """Row 08: Celery alone starts the hard limit's clock when the soft one (240 s) has struck, after the lease."""
+    running.worker(concurrency=2)
+    id = running.post(hangs_once, time_limit=2)
+    [row] = balance(running, [id], 2 + SLACK)
+    assert (row["state"], row["attempt"], row["crashes"]) == ("dead", 1, 0)
+    assert running.journal().count(f"start {id}") == 1
