@@ -58,6 +58,16 @@ def hangs_once(self: Task, seconds: float = 0) -> str:
     return str(self.request.id)
 
 
+@shared_task(bind=True)
+def patient(self: Task) -> str:
+    """Ends when the journal says that it may."""
+    write(f"start {self.request.id}")
+    while f"go {self.request.id}" not in lines():
+        time.sleep(0.1)
+    write(f"end {self.request.id}")
+    return str(self.request.id)
+
+
 @shared_task(bind=True, soft_time_limit=1, time_limit=2)
 def deaf(self: Task) -> None:
     """Takes the soft limit for one error among others."""
@@ -69,9 +79,9 @@ def deaf(self: Task) -> None:
             continue
 
 
-@control_command(args=[("seconds", float)])
-def stall(state: Any, seconds: float) -> None:
-    """The worker's main process stands still; its threads and children go on."""
-    write(f"stall {seconds:g}")
-    time.sleep(seconds)
-    write("stall over")
+@control_command(args=[("until", str)])
+def stall(state: Any, until: str) -> None:
+    """The worker's main process stands still until the journal says so; its threads and children go on."""
+    write(f"stall until {until}")
+    while until not in lines():
+        time.sleep(0.1)

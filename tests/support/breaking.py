@@ -30,14 +30,22 @@ def many(count: int, seconds: float, options: dict[str, Any]) -> list[str]:
     return [calls.apply(journaled.name, [seconds], {}, options) for _ in range(count)]
 
 
-def broadcast(command: str, arguments: dict[str, Any]) -> None:
-    """Tell every worker."""
-    current_app.control.broadcast(command, arguments=arguments)
+def tell_worker(name: str, command: str, arguments: dict[str, Any]) -> None:
+    """A remote control command for one worker."""
+    current_app.control.broadcast(command, arguments=arguments, destination=[name])
 
 
 def began(station: Station, id: str, times: int = 1, timeout: float = 30) -> None:
     """Waits until the job's body has begun so many times."""
     station.wait(lambda: station.journal().count(f"start {id}") >= times, timeout, f"start {times} of {id}")
+
+
+def taken(station: Station, id: str, workers: Sequence[Process]) -> tuple[Process, list[Process]]:
+    """Waits until the job's body has begun; the worker that took it, and the others."""
+    began(station, id)
+    pid = station.sql("SELECT pid FROM jobs_worker WHERE id = %s", station.job(id)["worker_id"])[0]["pid"]
+    [taker] = [worker for worker in workers if worker.pid == pid]
+    return taker, [worker for worker in workers if worker is not taker]
 
 
 def all_began(station: Station, ids: Sequence[str], times: int = 1) -> None:
