@@ -10,6 +10,7 @@ from ninja import Router
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
 
 from jobs.api.callers import VIEW_QUEUES, Caller, May
+from jobs.clock.leader import NAME
 from jobs.conf import conf
 from jobs.figures import job_counts, queue_figures, workers_alive
 from jobs.lifecycle.moment import now
@@ -58,7 +59,7 @@ def _lease_ages() -> list[Sample]:
     at = now(databases.db_for_read(Lease))
     return [
         ({"lease": lease.name}, conf().leader_lease - (lease.until - at).total_seconds())
-        for lease in Lease.objects.all()
+        for lease in Lease.objects.filter(name=NAME)
     ]
 
 

@@ -3,7 +3,9 @@
 import pytest
 
 from jobs import broker, lifecycle
+from jobs.api.metrics import _lease_ages
 from jobs.clock.epoch import NAME, Epoch, following, is_at_least
+from jobs.clock.leader import Leader
 from jobs.conf import conf
 from jobs.ledger.publish import collecting
 from jobs.models import Job, Lease
@@ -205,3 +207,11 @@ def test_only_a_later_step_of_the_same_mark_is_later(mark: str) -> None:
     assert not is_at_least(mark, "a:2")
     assert is_at_least("a:2", "a:2")
     assert is_at_least("a:10", "a:2")
+
+
+def test_the_epochs_row_is_no_lease_that_metrics_watch() -> None:
+    known()
+    assert Leader(USING).lead()
+    [(labels, age)] = _lease_ages()
+    assert labels == {"lease": "beat"}
+    assert 0 <= age < conf().leader_lease
