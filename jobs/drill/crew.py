@@ -51,6 +51,13 @@ class Crew:
         process.start()
         return process
 
+    def revive(self) -> list[str]:
+        """Start again what ended by itself, as whoever supervises a station does; the names."""
+        ended = [process for process in (*self.workers, *self.beats) if not process.running]
+        for process in ended:
+            process.start()
+        return [process.part.name for process in ended]
+
     def end(self) -> None:
         """Workers and beats are stopped in order; then nothing that was started is left, whatever state it is in."""
         for process in (*self.workers, *self.beats):

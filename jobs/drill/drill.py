@@ -97,7 +97,7 @@ class Drill:
         self.stream.end()
         if self.trouble and not self.stop.is_set():
             raise self.trouble[0]
-        self._wait(lambda: self.books.live() == 0, 2 * patience())
+        self._wait(self._ended, 2 * patience())
         if self.stop.is_set():
             raise Interrupted(self.directory)
         self._end()
@@ -174,7 +174,18 @@ class Drill:
         self.ground.hold(conf().heartbeat / 2, conf().heartbeat * 1.5)
 
     def _calm(self, struck: set[str], before: int) -> bool:
+        self._revive()
         return self.books.ended(self.stream.accepted[before:]) > 0 and self.books.ended(struck) == len(struck)
+
+    def _ended(self) -> bool:
+        self._revive()
+        return self.books.live() == 0
+
+    def _revive(self) -> None:
+        """No fault of ours ends a process without starting it again: who is gone ended by itself."""
+        for name in self.crew.revive():
+            self.journal.write("revived", name)
+            self.say(f"{name} had ended by itself; it was started again. Its log is in {self.directory}.")
 
     def _wait(self, look: Callable[[], bool], timeout: float) -> bool:
         """Whether `look` became true in time, before somebody wished to stop."""

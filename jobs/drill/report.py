@@ -1,5 +1,6 @@
 """What the person reads at the end: fault by fault, how often and how soon all was well again."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from statistics import median
@@ -55,6 +56,11 @@ def table(outcome: Outcome) -> list[dict[str, Any]]:
     return [_row(name, [strike for strike in made if strike.name == name]) for name in names]
 
 
+def revived(outcome: Outcome) -> dict[str, int]:
+    """How often a process ended by itself and had to be started again."""
+    return dict(Counter(entry.words[0] for entry in outcome.entries if entry.event == "revived"))
+
+
 def facts(outcome: Outcome) -> dict[str, Any]:
     """The whole report as JSON has it."""
     verdict = outcome.verdict
@@ -65,6 +71,7 @@ def facts(outcome: Outcome) -> dict[str, Any]:
         "states": verdict.states,
         "ran_again": verdict.again,
         "faults": table(outcome),
+        "revived": revived(outcome),
         "lost": verdict.lost,
         "doubled": verdict.doubled,
         "unfinished": verdict.unfinished,

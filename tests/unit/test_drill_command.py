@@ -179,9 +179,11 @@ def test_the_table_counts_the_seconds_from_the_mending_of_a_fault(tmp_path: Path
         "43 strike 4 beat_killed",
         "44 void 4",
         "45 mended 4 e",
+        "46 revived worker-drill-1",
         "50 strike 5 beat_killed",
     )
     assert report.table(outcome) == [
         dict(zip(report.COLUMNS, ("Redis flushed", 1, 1, None, None, None, None, 1), strict=True)),
         dict(zip(report.COLUMNS, ("worker killed", 2, 1, 3.0, 4.0, 5.0, 5.0, 0), strict=True)),
     ]
+    assert report.facts(outcome)["revived"] == {"worker-drill-1": 1}

@@ -75,6 +75,8 @@ class Command(StationCommand):
             self.tell(
                 f"\n{verdict.accepted} jobs accepted, {verdict.again} ran again, ended: {_counts(verdict.states)}"
             )
+            for name, times in report.revived(outcome).items():
+                self.tell(f"{name} ended by itself and was started again, {times} times")
             self.tell(f"Seed {outcome.seed}; the journal is {outcome.journal.path}")
             for found in (verdict.lost, verdict.doubled, verdict.unfinished):
                 self.refused_jobs(sentences(found))
