@@ -39,10 +39,9 @@ class Rescuer:
         """End the attempts of orphans, one a step; their ids."""
         if not self._watched(using) or time.monotonic() < self.calm_from:
             return
-        orphans = list(_orphans(using)[: conf().batch])
-        if not self._watched(using):  # it stood still in this very look
-            return
-        for job in orphans:
+        for job in list(_orphans(using)[: conf().batch]):
+            if not self._watched(using):  # it stood still in this very look, or since
+                return
             try:
                 _end_attempt(job, using)
             except DOWN:

@@ -194,3 +194,15 @@ def test_a_database_that_was_frozen_makes_nobody_an_orphan() -> None:
     rescuer.calm_from = 0
     assert ended_by(rescuer) == []
     assert row(job_id).state == State.RUNNING
+
+
+def test_a_database_that_stands_still_between_two_rescues_ends_them() -> None:
+    for _ in range(3):
+        running()
+    Job.objects.update(started_at=later(-99))
+    rescuer = watching()
+    ended = rescuer.rescue(USING)
+    next(ended)
+    rescuer.looked = later(-conf().silence)
+    assert list(ended) == []
+    assert Job.objects.filter(state=State.RUNNING).count() == 2
