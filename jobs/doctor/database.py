@@ -19,7 +19,7 @@ ABOUT = About("database")
 #: What PostgreSQL is asked for, by SHOW.
 ASKED = (
     "fsync synchronous_commit full_page_writes max_connections superuser_reserved_connections transaction_isolation "
-    "transaction_read_only"
+    "transaction_read_only idle_in_transaction_session_timeout"
 ).split()
 #: A beat holds one connection for its schedules and one for its clock; two beats are usual.
 BEATS, PER_BEAT = 2, 2
@@ -102,6 +102,12 @@ def _postgresql(facts: Facts) -> Iterator[Finding]:
             "isolation",
             f"Transactions are {isolation}: moves that race end in errors instead of waiting.",
             "Set default_transaction_isolation = 'read committed'.",
+        )
+    if shown.get("idle_in_transaction_session_timeout") == "0":
+        yield ABOUT.warning(
+            "idle_in_transaction",
+            "A worker that freezes, or is cut off, in the middle of a transaction keeps its rows locked for hours.",
+            "Set idle_in_transaction_session_timeout = 60s in postgresql.conf.",
         )
     yield from _room(facts)
 

@@ -59,7 +59,7 @@ class LedgerRequest(Request):
         a task that names only a hard one) the job would outlive its lease."""
         hard, soft = self.time_limits[0] or self.task.time_limit, self.time_limits[1] or self.task.soft_time_limit
         if hard and soft and soft > hard:
-            self.time_limits = (hard, hard)
+            self.time_limits: Any = (hard, hard)
 
     def revoked(self) -> bool:
         """The table decides: a worker remembers revoked ids for hours, and the job may have been requeued since."""

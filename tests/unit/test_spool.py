@@ -17,7 +17,7 @@ from django_celery_results.models import TaskResult
 
 from dlq.models import DeadLetter
 from jobs.conf import conf
-from jobs.ledger import execution, settle, spool
+from jobs.ledger import current, execution, settle, spool
 from jobs.ledger.patience import DOWN
 from jobs.models import Attempt, Job
 from tests.plain_tasks import add, breakable, flaky, note, quiet, total
@@ -165,7 +165,7 @@ def test_the_parent_leaves_an_outcome_that_waits_in_the_spool_alone() -> None:
     ended_in_outage(note, job_id)
     held = settle.claim_of(row(job_id), "default")
     held.patient = False
-    with settle.current.active(held):
+    with current.active(held):
         current_app.backend.mark_as_failure(job_id, TimeoutError("the hard limit"))
     assert row(job_id).state == "running"
     tell()
