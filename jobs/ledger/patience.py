@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from billiard.pool import SIG_SOFT_TIMEOUT
-from django.db import InterfaceError, OperationalError, connections
+from django.db import InterfaceError, InternalError, OperationalError, connections
 
 from jobs.backoff import growing
 from jobs.conf import conf
@@ -17,7 +17,8 @@ from jobs.conf import conf
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
-DOWN = (OperationalError, InterfaceError)
+#: What says that the database takes nothing now. InternalError: it takes no writes, as after a failover to another.
+DOWN = (OperationalError, InterfaceError, InternalError)
 
 
 class DatabaseDown(Exception):

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.databases("postgres")
 OUTAGE = 4.0
 #: Seconds after its return within which the first job must end: the promise is 5.
 BACK = 10.0
-COUNT = {"stopped": 80, "frozen": 24, "cut": 24, "locked": 24}
+COUNT = {"stopped": 80, "frozen": 24, "cut": 24, "locked": 24, "read only": 24}
 
 
 @pytest.fixture(scope="module")

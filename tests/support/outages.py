@@ -63,6 +63,16 @@ def locked(station: Station) -> Iterator[None]:
 
 
 @contextmanager
+def read_only(station: Station) -> Iterator[None]:
+    """The server takes no writes: it was demoted, and another one is not yet in its place."""
+    _take_writes(station, False)
+    try:
+        yield
+    finally:
+        _take_writes(station, True)
+
+
+@contextmanager
 def write_locked(station: Station) -> Iterator[None]:
     """SQLite: somebody writes, and takes his time."""
     connection = sqlite3.connect(station.database_url.removeprefix("sqlite:///"), timeout=30, isolation_level=None)
@@ -94,6 +104,12 @@ def _cut_until(station: Station, over: threading.Event) -> None:
         cut_once(station)
 
 
+def _take_writes(station: Station, taken: bool) -> None:
+    """For every session, from its next transaction on."""
+    station.sql(f"ALTER SYSTEM SET default_transaction_read_only = {'off' if taken else 'on'}")
+    station.sql("SELECT pg_reload_conf()")
+
+
 def _frozen(station: Station) -> list[int]:
     """The pids of the server's processes, stopped; the postmaster first, so that none is added."""
     server = station.databases.server().process
@@ -106,4 +122,10 @@ def _frozen(station: Station) -> list[int]:
 
 
 #: By mechanism: what the client sees is another error, or none.
-KINDS: dict[str, Outage] = {"stopped": stopped, "frozen": frozen, "cut": cut, "locked": locked}
+KINDS: dict[str, Outage] = {
+    "stopped": stopped,
+    "frozen": frozen,
+    "cut": cut,
+    "locked": locked,
+    "read only": read_only,
+}
