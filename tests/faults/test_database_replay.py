@@ -9,7 +9,7 @@ import pytest
 
 from tests.plain_tasks import journaled, outcomes
 from tests.support.accounts import balance
-from tests.support.outages import stopped
+from tests.support.outages import frozen, stopped
 from tests.support.station import Station
 from tests.support.variants import HURRIED, SMALL_SPOOL, variables
 
@@ -124,3 +124,18 @@ def test_the_next_worker_tells_what_the_last_one_had_to_leave(station: Station) 
     station.worker("default", 1)
     [row] = balance(station, [id])
     assert (row["state"], row["attempt"]) == ("dead", 1)
+
+
+def test_a_worker_killed_while_the_database_is_silent_loses_no_job(station: Station) -> None:
+    """A statement that gets no answer has not failed: nothing is spooled yet, and the body runs again."""
+    first = station.worker("default", 1)
+    station.beat()
+    [id] = begun(station, 1)
+    with frozen(station):
+        station.write(outcomes.GO)
+        station.wait(lambda: f"end {id}" in station.journal())
+        time.sleep(1)
+        first.kill()
+    station.worker("default", 1)
+    [row] = balance(station, [id])
+    assert (row["state"], row["attempt"], row["crashes"]) == ("dead", 2, 1)
