@@ -1,6 +1,8 @@
 """Where faults strike: the drill's own processes, its Redis, the database; and waits that can be ended."""
 
 import random
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from threading import Event
 from typing import Any
@@ -10,6 +12,9 @@ from django.db import connections, router
 from jobs.drill.bell import Bell
 from jobs.drill.crew import Crew
 from jobs.models import Job
+
+#: Seconds between two looks.
+LOOK = 0.25
 
 
 class Stopped(Exception):
@@ -35,6 +40,15 @@ class Ground:
         """Wait so many seconds (drawn between the two); raises Stopped as soon as somebody wishes to end."""
         if self.stop.wait(least if most is None else self.rng.uniform(least, most)):
             raise Stopped
+
+    def wait(self, look: Callable[[], bool], timeout: float) -> bool:
+        """Whether `look` became true in time, before somebody wished to end."""
+        deadline = time.monotonic() + timeout
+        while time.monotonic() < deadline and not self.stop.is_set():
+            if look():
+                return True
+            self.stop.wait(LOOK)
+        return False
 
     def connection(self) -> Any:
         """A database connection beside this thread's own, to be closed by whoever asked."""

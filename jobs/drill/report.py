@@ -24,7 +24,7 @@ class Strike:
     flow: float | None = None
     #: Until the last job ended that ran when it struck.
     last: float | None = None
-    #: Not well again within `drill.patience()`.
+    #: Not well again within `striking.patience()`.
     overdue: bool = False
     #: There was nothing to strike.
     void: bool = False
