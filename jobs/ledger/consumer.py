@@ -97,6 +97,8 @@ class LedgerConsumer(Consumer):
         def handled(message: Any) -> Any:
             try:
                 return handle(message)
+            except KeyError as error:  # a header is missing; kombu counts KeyError among the connection's errors
+                return self.on_decode_error(message, error)
             except (*self.connection_errors, *self.channel_errors):
                 raise
             except Exception as error:  # noqa: BLE001  (a body that is no list, a name that is none ...)
