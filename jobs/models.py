@@ -195,7 +195,7 @@ class Worker(models.Model):
 
 
 class Lease(models.Model):
-    """Who leads among the beats, until when (the database's clock)."""
+    """Who leads among the beats, until when (the database's clock); and, as "epoch", what Redis must remember."""
 
     name = models.CharField(primary_key=True, max_length=50)
     holder = models.CharField(max_length=255)

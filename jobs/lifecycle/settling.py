@@ -39,6 +39,8 @@ class Death:
     traceback: str
 
 
+#: So many others at most does a job let go first that died with it.
+MOST_AHEAD = 3
 LETS_GO: dict[str, Any] = {"token": None, "worker_id": None, "lease_until": None}
 
 
@@ -126,7 +128,7 @@ def crash(job_id: str, token: str, failure: Failure, *, using: str) -> State | N
             **LETS_GO,
             state=RETRY.target,
             max_attempts=F("max_attempts") + 1,
-            run_at=_in(crash_delay(crashes)),
+            run_at=_in(_crash_delay(job, crashes, using)),
             **_said(failure),
         )
         _remember(job, Outcome.CRASHED, failure, using)
@@ -149,7 +151,7 @@ def release(job_id: str, token: str, *, ring: bool = False, using: str) -> bool:
             state=RELEASE.target,
             attempt=Greatest(F("attempt") - 1, 0),
             started_at=None,
-            **({"rung_at": Now()} if ring else {}),
+            rung_at=Now(),  # here, or by the worker's parent, which puts the same message back
         )
         give_slots_back([job_id], using)
         if ring:
@@ -202,6 +204,15 @@ def _take_back(job_id: str, token: str, using: str) -> Job | None:
     rows = Job.objects.using(using).select_for_update().filter(id=job_id, state=State.RUNNING, token=token)
     job: Job | None = rows.first()
     return job
+
+
+def _crash_delay(job: Job, crashes: int, using: str) -> float:
+    """Jobs that died together twice try again one after the other, the one that began last first: the one that kills
+    workers must not take the others along a third time."""
+    if crashes == 1 or not job.worker_id:
+        return crash_delay(crashes)
+    after = Job.objects.using(using).filter(state=State.RUNNING, worker_id=job.worker_id, started_at__gt=job.started_at)
+    return crash_delay(crashes) * (1 + min(after.count(), MOST_AHEAD))
 
 
 def _write(job: Job, using: str, **columns: Any) -> None:
