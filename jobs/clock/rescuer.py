@@ -69,7 +69,8 @@ def _orphans(using: str) -> QuerySet[Job]:
     # A job that began since then may have a worker that has not yet been able to write its row.
     long_enough = Q(started_at__lt=Now() - timedelta(seconds=conf().silence))
     running = Job.objects.using(using).filter(state=State.RUNNING)
-    return running.filter(Q(lease_until__lt=Now()) | (~Exists(alive) & ~Q(worker_id="") & long_enough))
+    orphans = running.filter(Q(lease_until__lt=Now()) | (~Exists(alive) & ~Q(worker_id="") & long_enough))
+    return orphans.order_by("started_at")  # see lifecycle.crash: those that began later still count as running
 
 
 def _end_attempt(job: Job, using: str) -> None:

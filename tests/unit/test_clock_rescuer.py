@@ -206,3 +206,16 @@ def test_a_database_that_stands_still_between_two_rescues_ends_them() -> None:
     rescuer.looked = later(-conf().silence)
     assert list(ended) == []
     assert Job.objects.filter(state=State.RUNNING).count() == 2
+
+
+def test_jobs_that_died_together_twice_do_not_meet_a_third_time() -> None:
+    """One of them may be what kills the worker: the one that began last tries first, the other when that is over."""
+    worker(silent=conf().silence + 1)
+    (first, _), (last, _) = running(), running()
+    Job.objects.filter(id__in=[first, last]).update(crashes=1)
+    Job.objects.filter(id=first).update(started_at=later(-conf().silence - 3))
+    Job.objects.filter(id=last).update(started_at=later(-conf().silence - 2))
+    assert ended_by(watching()) == [first, last]
+    waits = [(row(id).run_at - now(USING)).total_seconds() for id in (first, last)]
+    step = conf().crash_backoff[1]
+    assert waits == [pytest.approx(2 * step, abs=1), pytest.approx(step, abs=1)]
