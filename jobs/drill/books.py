@@ -10,7 +10,7 @@ from django_celery_results.models import TaskResult
 from jobs import operations
 from jobs.drill.verdict import Account
 from jobs.ledger.patience import patiently
-from jobs.models import Attempt, Job
+from jobs.models import Attempt, Job, Worker
 from jobs.queries import JobQuerySet
 from jobs.queues import DRILL
 from jobs.states import ENDED, State
@@ -39,6 +39,11 @@ class Books:
     def accounts(self) -> list[Account]:
         """Every job of the run, with the ends of its attempts and its result."""
         return self._read(self._accounts)
+
+    def workers(self, pids: Collection[int]) -> int:
+        """How many workers of these pids have said that they are there."""
+        rows = Worker.objects.using(self.using).filter(pid__in=list(pids), stopped_at=None)
+        return self._read(lambda: rows.values("pid").distinct().count())
 
     def abandon(self) -> int:
         """Cancel what has not ended, for nobody is left to run it; how many."""

@@ -21,7 +21,6 @@ from jobs.drill.stream import Stream
 from jobs.drill.striking import Striker, chosen, patience
 from jobs.drill.verdict import Verdict, judge
 from jobs.ledger.patience import DatabaseDown
-from jobs.models import Worker
 from jobs.supervisor import census
 from jobs.supervisor.errors import AlreadyRunning
 from jobs.supervisor.lock import only_one
@@ -111,11 +110,10 @@ class Drill:
         self.stream.start()
 
     def _ready(self) -> bool:
-        pids = [crew.pid(worker) for worker in self.crew.workers]
         for process in (*self.crew.workers, *self.crew.beats):
             if not process.running:
                 raise NotReady(f"{process.part.name} ended at once.", self.directory)
-        return Worker.objects.filter(pid__in=pids, stopped_at=None).count() == len(pids)
+        return self.striker.staffed()
 
     def _all_ended(self) -> bool:
         self.striker.revive()

@@ -6,6 +6,7 @@ from threading import Event, Thread
 from django.db import connections
 
 from jobs.conf import conf
+from jobs.drill import crew
 from jobs.drill.books import Books
 from jobs.drill.errors import UnknownFault
 from jobs.drill.faults import FAULTS, Fault
@@ -72,6 +73,11 @@ class Striker(Thread):
             self.journal.write("revived", name)
             self.say(f"{name} had ended by itself; it was started again.")
 
+    def staffed(self) -> bool:
+        """Every worker is there; one that still starts while the next is struck would make two faults of one."""
+        pids = [crew.pid(worker) for worker in self.ground.crew.workers]
+        return self.books.workers(pids) == len(pids)
+
     def _deck(self) -> Iterator[Fault]:
         """Every fault, again and again, each round in another order."""
         while True:
@@ -79,7 +85,8 @@ class Striker(Thread):
 
     def _calm(self, struck: set[str], before: int) -> bool:
         self.revive()
-        return self.books.ended(self.stream.accepted[before:]) > 0 and self.books.ended(struck) == len(struck)
+        flows = self.books.ended(self.stream.accepted[before:]) > 0
+        return flows and self.books.ended(struck) == len(struck) and self.staffed()
 
 
 def chosen(ground: Ground, names: Sequence[str]) -> list[Fault]:
