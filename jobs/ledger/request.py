@@ -8,7 +8,7 @@ from typing import Any
 from billiard.common import TERM_SIGNAME
 from billiard.einfo import ExceptionWithTraceback
 from celery.app.task import Context
-from celery.exceptions import WorkerLostError
+from celery.exceptions import InvalidTaskError, WorkerLostError
 from celery.platforms import signals
 from celery.worker import state
 from celery.worker.request import Request
@@ -36,6 +36,7 @@ class LedgerRequest(Request):
         # expects. The hint that stays is dropped at its next claim.
         errors: tuple[type[Exception], ...] = opts.get("connection_errors") or ()
         self._connection_errors = (*errors, AttributeError)
+        self._check_limits()
         self._keep_hard_limit()
         token = uuid.uuid4().hex
         self._request_dict[TICKET] = {"token": token, "worker_id": current.PROCESS}
@@ -53,6 +54,12 @@ class LedgerRequest(Request):
     def _context(self) -> Context:
         request = {key: value for key, value in self._request_dict.items() if key != TICKET}
         return Context({**request, **(self._payload[2] or {})})
+
+    def _check_limits(self) -> None:
+        """The pool would find out when it starts the job's clock, and the worker end by it."""
+        limits: Any = self.time_limits
+        if not (len(limits) == 2 and all(each is None or isinstance(each, int | float) for each in limits)):
+            raise InvalidTaskError(f"Time limits are [hard, soft] in seconds, or null; these are {limits!r}.")
 
     def _keep_hard_limit(self) -> None:
         """Celery starts the hard limit's clock when the soft one has struck; with a later soft limit (everybody's, for

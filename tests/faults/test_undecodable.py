@@ -144,6 +144,32 @@ def test_a_message_that_names_no_job_is_kept(running: Station, worker: Process, 
     check_alive(running, worker)
 
 
+#: Headers that a worker's parent reads before it asks the table whether there is such a job (there is none).
+ODD = {
+    "an eta that is none": {"eta": "soon"},
+    "an eta that no clock has": {"eta": "9999-12-31T23:59:59.999999+00:00"},
+    "an end that is none": {"expires": "soon"},
+    "limits that are none": {"timelimit": "long"},
+    "limits of a wrong kind": {"timelimit": [["a"], {}]},
+    "retries that are none": {"retries": "many"},
+    "an id of a wrong kind": {"id": {"a": ["b"]}},
+    "an id with NUL": {"id": "a\x00b"},
+    "a long id": {"id": "x" * 5000},
+    "ids of a wrong kind": {"root_id": [1], "parent_id": {}, "group": 7},
+    "shown arguments of a wrong kind": {"argsrepr": [1], "kwargsrepr": None},
+    "a chain of a wrong kind": {"chain": "x", "callbacks": 7, "errbacks": {}, "stamped_headers": 3},
+}
+
+
+@pytest.mark.parametrize("headers", ODD.values(), ids=ODD)
+@pytest.mark.databases("postgres")
+def test_odd_headers_end_no_worker(running: Station, worker: Process, headers: dict[str, Any]) -> None:
+    deliver(running, headed(**headers))
+    running.wait(lambda: not hints(running), what="it to be taken")
+    check_alive(running, worker)
+    assert "Connection to broker lost" not in worker.output()
+
+
 @pytest.mark.databases("postgres")
 def test_of_a_huge_message_the_beginning_is_kept(running: Station, worker: Process) -> None:
     before = len(kept(running))
