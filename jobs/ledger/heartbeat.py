@@ -41,23 +41,23 @@ class Heartbeat(threading.Thread):
         self.over = threading.Event()
 
     def run(self) -> None:
-        written = False
+        done = False
         while not self.over.is_set():
             try:
-                written = self.beat()
+                done = self.beat()
             except Exception:
                 logger.exception("The heartbeat stumbled, and goes on")
-            self.over.wait(conf().heartbeat if written else conf().heartbeat / 5)
+            self.over.wait(conf().heartbeat if done else conf().heartbeat / 5)
 
     def beat(self) -> bool:
-        """One heartbeat; whether it could be written. A database that is down is no reason to stop."""
+        """One heartbeat; whether it was written, and nothing more is to be done soon. A database that is down is no
+        reason to stop."""
         try:
             workers = Worker.objects.using(self.using)
             facts = {**self.facts, "skew": round((now(self.using) - timezone.now()).total_seconds(), 3)}
             if not workers.filter(id=current.PROCESS).update(heartbeat_at=Now(), stopped_at=None, facts=facts):
                 workers.create(id=current.PROCESS, started_at=Now(), heartbeat_at=Now(), facts=facts, **self.row)
-            settle.settle_postponed()
-            return True
+            return not settle.settle_postponed()
         except (DatabaseError, InterfaceError) as error:
             logger.warning("The worker's heartbeat can't be written: %s", error)
             return False

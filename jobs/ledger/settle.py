@@ -164,9 +164,12 @@ def _try(held: Claim, ending: Ending) -> bool:
         connections[held.using].close()
 
 
-def settle_postponed() -> None:
-    """Write what had to wait, as far as the database answers; what can't be written at all is logged and let go."""
-    spool.tell_all(DOWN)
+def settle_postponed() -> int:
+    """Write what had to wait, as far as the database answers; what can't be written at all is logged and let go.
+
+    How many outcomes were told from the spool: there may be more.
+    """
+    told = spool.tell_all(DOWN)
     while postponed:
         held, once = postponed.popleft()
         held.settling = True
@@ -175,11 +178,12 @@ def settle_postponed() -> None:
                 once()
         except DOWN:
             postponed.appendleft((held, once))
-            return
+            break
         except Exception:
             logger.exception("The end of job %s can't be written; its lease ends it", held.id)
         finally:
             held.settling = False
+    return told
 
 
 def deliver_outbox(held: Claim) -> None:

@@ -9,6 +9,7 @@ import fcntl
 import logging
 import os
 import pickle
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -82,10 +83,13 @@ def keep(act: Callable[[], Any]) -> bool:
 
 
 def tell_all(down: tuple[type[Exception], ...]) -> int:
-    """Make every call that lies here, oldest first; how many. Stops, and raises, when one meets a database `down`."""
-    told = 0
+    """Make the calls that lie here, oldest first; how many. Stops, and raises, when one meets a database `down`.
+
+    Ends after half a heartbeat, which waits for it: a worker that has much to tell must not fall silent over it.
+    """
+    told, until = 0, time.monotonic() + conf().heartbeat / 2
     for path in _entries():
-        entry = _locked(path)
+        entry = _locked(path) if time.monotonic() < until else None
         if entry is not None:
             told += _tell(entry, down)
     return told

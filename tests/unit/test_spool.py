@@ -219,3 +219,19 @@ def test_only_this_user_may_read_it() -> None:
     [entry] = spool.directory().iterdir()
     assert entry.stat().st_mode & 0o777 == 0o600
     assert spool.directory().stat().st_mode & 0o777 == 0o700
+
+
+def test_much_to_tell_does_not_silence_a_worker(settings: Any) -> None:
+    """Telling takes half a heartbeat at most: what is left is told after the next one."""
+    jobs = [queued(str(n), task=note) for n in range(3)]
+    for job_id in jobs:
+        with outage():
+            deliver(note, job_id)
+    settings.JOBS = {**settings.JOBS, "HEARTBEAT": 0}
+    conf.cache_clear()
+    assert settle.settle_postponed() == 0
+    assert spool.waiting() == 3
+    settings.JOBS = {**settings.JOBS, "HEARTBEAT": 10}
+    conf.cache_clear()
+    assert settle.settle_postponed() == 3
+    assert {row(job_id).state for job_id in jobs} == {"succeeded"}
