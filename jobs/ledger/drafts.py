@@ -51,6 +51,7 @@ def draft(app: Any, name: str, message: Any, options: dict[str, Any]) -> Job:
     max_retries = getattr(task, "max_retries", None)
     text = _readable(name, "args", body)
     _check_size(name, text, body)
+    _check_limits(name, headers)
     return Job(
         id=headers["id"],
         task=name,
@@ -125,6 +126,13 @@ def _time(told: str | None) -> datetime | None:
     if value is None:
         raise ValueError(f"{told!r} is not an ISO 8601 time.")
     return value if is_aware(value) else make_aware(value)
+
+
+def _check_limits(task: str, headers: dict[str, Any]) -> None:
+    """A worker's pool reckons with them; what is no number would end the worker, and the next one."""
+    for name, limit in zip(("time_limit", "soft_time_limit"), headers.get("timelimit") or (), strict=False):
+        if not isinstance(limit, int | float | None):
+            raise ArgumentsRefused(task, [{"loc": [name], "msg": f"{limit!r} is no number of seconds."}])
 
 
 def _check_size(task: str, text: str, body: Any) -> None:
