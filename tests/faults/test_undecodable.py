@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+from tests.plain_tasks import journaled
 from tests.support.callers import check_back, check_once, ids, posts
+from tests.support.console import RemoteError
 from tests.support.hints import connect, deliver, hints
 from tests.support.processes import Process
 from tests.support.rows import Row
@@ -168,6 +170,13 @@ def test_odd_headers_end_no_worker(running: Station, worker: Process, headers: d
     running.wait(lambda: not hints(running), what="it to be taken")
     check_alive(running, worker)
     assert "Connection to broker lost" not in worker.output()
+
+
+@pytest.mark.parametrize("limit", ["time_limit", "soft_time_limit"])
+@pytest.mark.databases("postgres")
+def test_a_limit_that_would_end_workers_is_refused_to_the_caller(running: Station, limit: str) -> None:
+    with pytest.raises(RemoteError, match=f"{limit}: '30s' is no number of seconds"):
+        running.post(journaled, 0, **{limit: "30s"})
 
 
 @pytest.mark.databases("postgres")
