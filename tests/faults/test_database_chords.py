@@ -9,7 +9,7 @@ from celery.result import GroupResult
 from tests.plain_tasks import breakable, fail, journaled, out_of_memory, outcomes
 from tests.support import calls, people
 from tests.support.accounts import balance
-from tests.support.outages import away, stopped, write_locked
+from tests.support.outages import away, stopped
 from tests.support.rows import Row
 from tests.support.station import Station
 
@@ -23,14 +23,15 @@ def station_environment() -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def running(station: Station) -> Station:
-    """A station with beat; each test starts the workers it wants."""
+    """A station with a worker and beat; who works on `heavy` is the test's."""
+    station.worker("default", concurrency=2)
     station.beat()
     return station
 
 
-def chord_of(size: int, seconds: float) -> tuple[list[str], str]:
+def chord_of(size: int, seconds: float, queue: str = "default") -> tuple[list[str], str]:
     """The members' ids, and the body's."""
-    body = chord([journaled.s(seconds) for _ in range(size)])(outcomes.collected.s())
+    body = chord([journaled.s(seconds).set(queue=queue) for _ in range(size)])(outcomes.collected.s())
     return [member.id for member in body.parent.children], body.id
 
 
@@ -48,7 +49,7 @@ def check_chord(station: Station, members: list[str], body: str) -> list[Row]:
 def copies(station: Station) -> dict[str, list[str]]:
     """Every hint that waits in Redis, by its list."""
     with station.valkey.client() as client:
-        lists = [key for key in client.scan_iter("*default*") if client.type(key) == "list"]
+        lists = [key for key in client.scan_iter("*heavy*") if client.type(key) == "list"]
         return {key: client.lrange(key, 0, -1) for key in lists}
 
 
@@ -61,29 +62,30 @@ def deliver(station: Station, hints: dict[str, list[str]]) -> None:
 
 def test_a_member_delivered_twice_counts_once(running: Station) -> None:
     """Row 19: on plain Celery the callback never runs. Twice before, while and after the member runs."""
-    members, body = running.call(chord_of, 5, 0.3)
+    members, body = running.call(chord_of, 5, 0.3, "heavy")
     hints = copies(running)
     assert sum(map(len, hints.values())) == 5
     deliver(running, hints)
-    worker = running.worker("default", concurrency=2)
+    worker = running.worker("heavy", concurrency=2)
     running.wait(lambda: "start " + members[0] in running.journal())
     deliver(running, hints)
     rows = check_chord(running, members, body)
     deliver(running, hints)
     running.wait(lambda: not any(copies(running).values()))
-    balance(running, [running.post(journaled)])
+    balance(running, [running.post(journaled, queue="heavy")])
     assert running.jobs([*members, body]) == rows
     assert [running.journal().count(f"start {id}") for id in members] == [1] * 5
     assert worker.running
 
 
+@pytest.mark.databases("postgres")
 def test_a_chord_whose_members_worker_is_killed_calls_its_body_once(running: Station) -> None:
     """Rows 01, 19."""
-    first = running.worker("default", concurrency=2)
-    members, body = running.call(chord_of, 4, 1.5)
+    first = running.worker("heavy", concurrency=2)
+    members, body = running.call(chord_of, 4, 1.5, "heavy")
     running.wait(lambda: sum(f"start {id}" in running.journal() for id in members) == 2)
     first.kill()
-    running.worker("default", concurrency=2)
+    running.worker("heavy", concurrency=2)
     rows = check_chord(running, members, body)
     assert sorted(row["crashes"] for row in rows) == [0, 0, 0, 1, 1]
 
@@ -95,10 +97,10 @@ def chord_with(member: str) -> tuple[str, str, str]:
     return body.parent.id, body.parent.children[1].id, body.id
 
 
+@pytest.mark.databases("postgres")
 @pytest.mark.parametrize("how", ["raises", "kills"])
 def test_a_member_that_dies_fails_the_body_once(running: Station, how: str) -> None:
     """Row 19: one dead letter, of the member; the body never runs and says why."""
-    running.worker("default", concurrency=2)
     _, member, body = running.call(chord_with, how)
     running.wait_state(member, "dead", timeout=60)
     running.wait(lambda: running.call(calls.status, body) == "FAILURE")
@@ -112,9 +114,9 @@ def chord_with_a_broken_body(word: str) -> tuple[list[str], str]:
     return [member.id for member in body.parent.children], body.id
 
 
+@pytest.mark.databases("postgres")
 def test_a_body_that_dies_dies_once_and_can_be_mended(running: Station) -> None:
     """Row 19: its members keep their results, and are not run again."""
-    running.worker("default", concurrency=2)
     members, body = running.call(chord_with_a_broken_body, "body")
     assert running.wait_state(body, "dead")["attempt"] == 1
     assert [letter["status"] for letter in running.letters(body)] == ["open"]
@@ -142,13 +144,13 @@ def emptied(station: Station) -> None:
 
 
 def database_away(station: Station) -> None:
-    away(station, stopped if station.kind == "postgres" else write_locked, OUTAGE)
+    away(station, stopped, OUTAGE)
 
 
+@pytest.mark.databases("postgres")
 @pytest.mark.parametrize("fault", [emptied, database_away], ids=lambda fault: fault.__name__)
 def test_chords_and_groups_outlive_a_fault_in_their_midst(running: Station, fault: Callable[[Station], None]) -> None:
     """Rows 05, 09, 19: a chord, and a group that is read as a whole."""
-    running.worker("default", concurrency=2)
     members, body = running.call(chord_of, 10, 0.2)
     group_id, singles = running.call(group_of, 6)
     running.wait(lambda: sum(f"end {id}" in running.journal() for id in members) >= 3)

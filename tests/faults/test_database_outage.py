@@ -1,6 +1,7 @@
 """The database goes away for 4 s under a queue of short jobs: each runs once, and each is recorded."""
 
 import time
+from typing import Any
 
 import pytest
 
@@ -28,7 +29,7 @@ def running(station: Station) -> Station:
     return station
 
 
-def post(station: Station, count: int, **options: object) -> list[str]:
+def post(station: Station, count: int, **options: Any) -> list[str]:
     """Jobs of 0.4 s; the first of them have ended when this returns."""
     ids = [station.post(journaled, 0.4, **options) for _ in range(count)]
     station.wait(lambda: ended(station, ids) >= 4)

@@ -86,13 +86,12 @@ def cut_off(station: Station) -> None:
     cut_once(station)
 
 
+@pytest.mark.databases("postgres")
 @pytest.mark.parametrize("fault", [crash, cut_off], ids=lambda fault: fault.__name__)
 def test_a_transaction_that_the_database_ended_leaves_no_job(
     running: Station, fault: Callable[[Station], None]
 ) -> None:
     """Rows 09, 20: the caller is told; the same ids posted again are accepted, and each runs once."""
-    if running.kind != "postgres":
-        pytest.skip("SQLite has no server that could end a transaction")
     ids = [f"{fault.__name__} {n}" for n in range(3)]
     with ThreadPoolExecutor(1) as caller:
         posting = caller.submit(running.call, interrupted, ids)
