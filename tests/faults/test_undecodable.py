@@ -175,8 +175,9 @@ def test_odd_headers_end_no_worker(running: Station, worker: Process, headers: d
 @pytest.mark.parametrize("limit", ["time_limit", "soft_time_limit"])
 @pytest.mark.databases("postgres")
 def test_a_limit_that_would_end_workers_is_refused_to_the_caller(running: Station, limit: str) -> None:
+    options: Any = {limit: "30s"}
     with pytest.raises(RemoteError, match=f"{limit}: '30s' is no number of seconds"):
-        running.post(journaled, 0, **{limit: "30s"})
+        running.post(journaled, 0, **options)
 
 
 @pytest.mark.databases("postgres")
