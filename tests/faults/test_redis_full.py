@@ -72,12 +72,12 @@ def test_a_full_redis_delays_no_caller_and_a_worker_can_start_on_it(fresh_statio
     """Row 05c: every job is accepted, and what could be rung is drained, which makes room for the rest."""
     station = fresh_station
     station.beat()
-    station.valkey.fill(room=1_000_000)
-    calls = station.call(posts, 80, 0, **BULK)
+    station.valkey.fill(room=6_000_000)
+    calls = station.call(posts, 200, 0, **BULK)
     check_bounded(calls, lasting=60)
     assert {row["state"] for row in station.jobs(ids(calls))} == {"queued"}
     rung = len(hints(station))
-    assert 0 < rung < 80, "Redis was not full"
+    assert 0 < rung < 200, "Redis was not full"
     worker = station.worker("default", concurrency=2)
     check_once(station, ids(calls))
     assert worker.running
