@@ -256,6 +256,7 @@ JOBS = {
     "QUEUES": _more_queues(),
     "TIME_SCALE": env.float("JOBS_TIME_SCALE", default=1.0),
     "RETENTION_DAYS": env.int("RETENTION_DAYS", default=30),
+    "UNKNOWN_TASK_PATIENCE": env.float("UNKNOWN_TASK_PATIENCE", default=86_400),
     "ALLOW_DRILL": env.bool("JOBS_ALLOW_DRILL", default=False),
     "ALLOW_UNSAFE_BROKER": env.bool("JOBS_ALLOW_UNSAFE_BROKER", default=False),
 }

@@ -1,10 +1,18 @@
 """A deploy that rolls: jobs of tasks that the workers of the day don't know."""
 
+import time
+
 import pytest
 from celery import current_app
 
 from tests.support.breaking import SLACK
 from tests.support.station import Station
+
+
+@pytest.fixture(scope="module")
+def station_environment() -> dict[str, str]:
+    """A patience (seconds) that a test outlives; as shipped it is a day."""
+    return {"UNKNOWN_TASK_PATIENCE": "15"}
 
 
 @pytest.fixture(scope="module")
@@ -27,17 +35,6 @@ def held(station: Station, word: str) -> str:
     return id
 
 
-def test_a_job_that_no_worker_has_known_for_a_day_is_dead(running: Station) -> None:
-    id, other = held(running, "never"), held(running, "still")
-    running.sql("UPDATE jobs_job SET rung_at = '2020-01-01 00:00:00' WHERE id = %s", id)
-    running.wait_state(id, "dead", timeout=SLACK)
-    [letter] = running.letters(id)
-    assert (letter["reason"], letter["status"]) == ("unknown_task", "open")
-    assert running.result(id)["status"] == "FAILURE"
-    assert running.job(other)["state"] == "queued"
-    assert "never" not in running.journal()
-
-
 def test_a_job_whose_task_no_worker_knows_waits_for_one_that_does(running: Station) -> None:
     id = held(running, "at last")
     running.env["JOBS_TASK_MODULES"] += ",tests.plain_tasks.late"
@@ -45,3 +42,15 @@ def test_a_job_whose_task_no_worker_knows_waits_for_one_that_does(running: Stati
     row = running.wait_state(id, "succeeded")
     assert row["attempt"] == 1
     assert running.journal().count("at last") == 1
+
+
+def test_a_job_that_no_worker_has_known_for_long_enough_is_dead(running: Station) -> None:
+    id = held(running, "never")
+    time.sleep(8)
+    other = held(running, "still")
+    running.wait_state(id, "dead", timeout=15 + SLACK)
+    [letter] = running.letters(id)
+    assert (letter["reason"], letter["status"]) == ("unknown_task", "open")
+    assert running.result(id)["status"] == "FAILURE"
+    assert running.job(other)["state"] == "queued"
+    assert "never" not in running.journal()
