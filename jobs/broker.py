@@ -5,7 +5,7 @@ import logging
 import os
 import time
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,6 +32,9 @@ CANARY = b"stationmaster-canary "
 SENT = "canary-sent:"
 SEEN = "canary:"
 EPOCH = f"{PREFIX}clock:epoch"
+
+#: Characters of messages in one pipeline: as much memory Redis must have free to take any of them.
+PART = 256 * 1024
 
 #: What the worker must not see: the table keeps the time, a message has none.
 TIMELESS = {"eta": None, "expires": None}
@@ -109,26 +112,48 @@ def client() -> redis.Redis:
     return _clients[pid]
 
 
-def ring(hints: Sequence[Hint]) -> bool:
-    """Publish the hints in one pipeline; False when Redis can't be reached (the reconciler rings them then)."""
-    if not hints:
-        return True
-    if breaker.open():
-        return False
-    lists: dict[str, list[str]] = {}
-    for hint in hints:
-        if (text := _text(hint)) is not None:
-            lists.setdefault(hint.key(), []).append(text)
+def ring(hints: Sequence[Hint]) -> int:
+    """Publish the hints; how many from the first on lie in Redis (the reconciler rings the others then).
+
+    One pipeline, unless they are large: what a nearly full Redis refuses it refuses a part at a time.
+    """
+    done = 0
     try:
-        pipeline = client().pipeline(transaction=False)
-        for key, texts in lists.items():
-            pipeline.lpush(key, *texts)
-        pipeline.execute()
+        for part in _parts(hints):
+            if breaker.open():
+                break
+            _push([(hint.key(), text) for hint, text in part if text is not None])
+            done += len(part)
     except (redis.RedisError, OSError) as error:
         breaker.trip()
-        logger.warning("Redis can't be rung (%s); %d jobs wait in the table", error, len(hints))
-        return False
-    return True
+        logger.warning("Redis can't be rung (%s); %d jobs wait in the table", error, len(hints) - done)
+    return done
+
+
+def _push(messages: Sequence[tuple[str, str]]) -> None:
+    """One LPUSH a list. Raises redis.RedisError."""
+    lists: dict[str, list[str]] = {}
+    for key, text in messages:
+        lists.setdefault(key, []).append(text)
+    pipeline = client().pipeline(transaction=False)
+    for key, texts in lists.items():
+        pipeline.lpush(key, *texts)
+    pipeline.execute()
+
+
+def _parts(hints: Sequence[Hint]) -> Iterator[list[tuple[Hint, str | None]]]:
+    """The hints with their messages, in parts of at most PART characters (or one message)."""
+    part: list[tuple[Hint, str | None]] = []
+    size = 0
+    for hint in hints:
+        text = _text(hint)
+        if part and size + len(text or "") > PART:
+            yield part
+            part, size = [], 0
+        part.append((hint, text))
+        size += len(text or "")
+    if part:
+        yield part
 
 
 def _text(hint: Hint) -> str | None:

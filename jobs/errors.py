@@ -4,6 +4,10 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from celery.exceptions import QueueNotFound
+from django.db import InterfaceError, InternalError, OperationalError
+
+#: What says that the database takes nothing now. InternalError: it takes no writes, as after a failover to another.
+DATABASE_DOWN = (OperationalError, InterfaceError, InternalError)
 
 
 class JobError(Exception):

@@ -2,11 +2,10 @@
 
 from collections.abc import Callable
 
-from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 
-from jobs.errors import DatabaseAway
+from jobs.errors import DATABASE_DOWN, DatabaseAway
 
 View = Callable[[HttpRequest], HttpResponse]
 
@@ -21,7 +20,7 @@ class OutageMiddleware:
         return self.get_response(request)
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
-        if not isinstance(error, OperationalError | InterfaceError):
+        if not isinstance(error, DATABASE_DOWN):
             return None
         page = render_to_string("503.html", {"sentence": DatabaseAway()})
         return HttpResponse(page, status=503, headers={"Retry-After": "5"})

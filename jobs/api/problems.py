@@ -7,13 +7,14 @@ from http import HTTPStatus
 from typing import Any
 
 from django.core.exceptions import RequestDataTooBig
-from django.db import DataError, InterfaceError, OperationalError
+from django.db import DataError
 from django.http import HttpRequest, HttpResponse
 from django.http.request import UnreadablePostError
 from ninja import NinjaAPI
 from ninja.errors import HttpError, ValidationError
 
 from jobs.errors import (
+    DATABASE_DOWN,
     ArgumentsRefused,
     ArgumentsTooLarge,
     DatabaseAway,
@@ -40,8 +41,7 @@ STATUS: dict[type[Exception], int] = {
     DataError: 422,
     RequestDataTooBig: 413,
     UnreadablePostError: 400,
-    OperationalError: 503,
-    InterfaceError: 503,
+    **dict.fromkeys(DATABASE_DOWN, 503),
 }
 
 #: Endpoints of one task each, whose bodies name its arguments themselves.
@@ -52,8 +52,7 @@ SENTENCES: dict[type[Exception], str] = {
     DataError: "The database can't store a value of this request.",
     RequestDataTooBig: "The body is too large.",
     UnreadablePostError: "The body broke off.",
-    OperationalError: str(DatabaseAway()),
-    InterfaceError: str(DatabaseAway()),
+    **dict.fromkeys(DATABASE_DOWN, str(DatabaseAway())),
 }
 
 

@@ -12,7 +12,7 @@ from jobs.clock import dispatcher, pruner, reconciler, rescuer
 from jobs.clock.leader import Leader
 from jobs.clock.locks import RowLocked, impatient
 from jobs.conf import conf
-from jobs.ledger.patience import DOWN
+from jobs.errors import DATABASE_DOWN
 
 logger = logging.getLogger(__name__)
 
@@ -60,7 +60,7 @@ class Clock(threading.Thread):
         try:
             with impatient(self.using):
                 self._tick()
-        except DOWN as error:
+        except DATABASE_DOWN as error:
             self.trouble()
             logger.warning("The clock can't reach the database: %s", str(error).strip())
             connections[self.using].close()
@@ -103,7 +103,7 @@ class Clock(threading.Thread):
     def _is_gone(self, error: Exception) -> bool:
         """Whether it is the database that is gone: a deadlock or a statement that was refused is no outage."""
         connection = connections[self.using]
-        return isinstance(error, DOWN) and (connection.vendor == "sqlite" or not connection.is_usable())
+        return isinstance(error, DATABASE_DOWN) and (connection.vendor == "sqlite" or not connection.is_usable())
 
     def until_next(self) -> float:
         """Seconds until something is due."""

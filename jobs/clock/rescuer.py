@@ -12,8 +12,8 @@ from django.db.models.functions import Now
 
 from jobs.clock.locks import RowLocked
 from jobs.conf import conf
+from jobs.errors import DATABASE_DOWN
 from jobs.ledger import current, settle
-from jobs.ledger.patience import DOWN
 from jobs.lifecycle.moment import now
 from jobs.models import Job, Worker
 from jobs.states import State
@@ -44,7 +44,7 @@ class Rescuer:
                 return
             try:
                 _end_attempt(job, using)
-            except DOWN:
+            except DATABASE_DOWN:
                 raise
             except RowLocked as error:
                 logger.warning("Job %s can't be rescued yet, the others are: %s", job.id, error)

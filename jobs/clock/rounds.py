@@ -18,12 +18,13 @@ def ring(which: Q, using: str) -> Iterator[int]:
     waiting, past = Job.objects.using(using).startable().filter(which), Q()
     while not broker.breaker.open():
         jobs = list(waiting.filter(past).order_by("created_at", "id").only(*COLUMNS, "created_at")[: conf().batch])
-        if not jobs or not lifecycle.ring(jobs, using):
+        rung = lifecycle.ring(jobs, using) if jobs else 0
+        if rung == 0:
             return
-        lifecycle.mark_rung([job.id for job in jobs], using=using)
-        logger.info("%d jobs were rung again", len(jobs))
-        yield len(jobs)
-        if len(jobs) < conf().batch:
+        lifecycle.mark_rung([job.id for job in jobs[:rung]], using=using)
+        logger.info("%d jobs were rung again", rung)
+        yield rung
+        if rung < conf().batch:
             return
         last = jobs[-1]
         past = Q(created_at__gt=last.created_at) | Q(created_at=last.created_at, id__gt=last.id)

@@ -9,16 +9,14 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from billiard.pool import SIG_SOFT_TIMEOUT
-from django.db import InterfaceError, InternalError, OperationalError, connections
+from django.db import connections
 
 from jobs.backoff import growing
 from jobs.conf import conf
+from jobs.errors import DATABASE_DOWN
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
-
-#: What says that the database takes nothing now. InternalError: it takes no writes, as after a failover to another.
-DOWN = (OperationalError, InterfaceError, InternalError)
 
 
 class DatabaseDown(Exception):
@@ -71,7 +69,7 @@ def patiently(act: Callable[[], T], using: str, *, meanwhile: Callable[[], Any] 
     for wait in growing(conf().patience_first, conf().patience_step_max):
         try:
             return act()
-        except DOWN as error:
+        except DATABASE_DOWN as error:
             if connections[using].in_atomic_block:
                 raise
             connections[using].close()

@@ -15,9 +15,10 @@ from django.db import connections, transaction
 
 from jobs import lifecycle
 from jobs.conf import conf
+from jobs.errors import DATABASE_DOWN
 from jobs.ledger import current, spool
 from jobs.ledger.current import Claim
-from jobs.ledger.patience import DOWN, DatabaseDown, afresh, patiently, undisturbed
+from jobs.ledger.patience import DatabaseDown, afresh, patiently, undisturbed
 from jobs.lifecycle import Failure
 from jobs.messages import loads
 from jobs.models import Job
@@ -154,7 +155,7 @@ def _try(held: Claim, ending: Ending) -> bool:
         return True
     try:
         return ending.write()
-    except DOWN as error:
+    except DATABASE_DOWN as error:
         logger.warning("The end of job %s can't be written yet: %s", held.id, error)
         postponed.append((held, held.if_down or ending.write))
         held.afterwards.clear()
@@ -169,14 +170,14 @@ def settle_postponed() -> int:
 
     How many outcomes were told from the spool: there may be more.
     """
-    told = spool.tell_all(DOWN)
+    told = spool.tell_all(DATABASE_DOWN)
     while postponed:
         held, once = postponed.popleft()
         held.settling = True
         try:
             with current.active(held), current.continuing():
                 once()
-        except DOWN:
+        except DATABASE_DOWN:
             postponed.appendleft((held, once))
             break
         except Exception:

@@ -18,16 +18,16 @@ logger = logging.getLogger(__name__)
 COLUMNS = ("id", "queue", "priority", "envelope", "body")
 
 
-def ring(jobs: Iterable[Job], using: str) -> bool:
-    """Publish the hints of these jobs now; what can't be rung is marked, for the reconciler."""
+def ring(jobs: Iterable[Job], using: str) -> int:
+    """Publish the hints of these jobs now; how many from the first on. The others are marked, for the reconciler."""
     jobs = list(jobs)
-    if broker.ring([broker.Hint(job.queue, job.priority, job.envelope, job.body) for job in jobs]):
-        return True
-    try:
-        Job.objects.using(using).filter(id__in=[job.id for job in jobs], state=State.QUEUED).update(rung_at=None)
-    except (DatabaseError, InterfaceError):
-        logger.warning("%d unrung jobs could not be marked; the reconciler finds them by their age", len(jobs))
-    return False
+    done = broker.ring([broker.Hint(job.queue, job.priority, job.envelope, job.body) for job in jobs])
+    if unrung := [job.id for job in jobs[done:]]:
+        try:
+            Job.objects.using(using).filter(id__in=unrung, state=State.QUEUED).update(rung_at=None)
+        except (DatabaseError, InterfaceError):
+            logger.warning("%d unrung jobs could not be marked; the reconciler finds them by their age", len(unrung))
+    return done
 
 
 class Bell:

@@ -8,10 +8,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import InterfaceError, OperationalError
 
 from jobs.api.answers import written
-from jobs.errors import DatabaseAway, JobError
+from jobs.errors import DATABASE_DOWN, DatabaseAway, JobError
 
 T = TypeVar("T")
 BAR = 30
@@ -29,7 +28,7 @@ class StationCommand(BaseCommand):
             return super().execute(*args, **options)
         except JobError as refused:
             raise CommandError(str(refused)) from refused
-        except (OperationalError, InterfaceError) as away:
+        except DATABASE_DOWN as away:
             raise CommandError(str(DatabaseAway())) from away
 
     def run_verb(self, options: Mapping[str, Any]) -> None:

@@ -163,8 +163,20 @@ def test_a_running_job_is_no_less_running_when_redis_is_gone(bell: ValkeyServer)
 
 def test_nothing_to_ring_asks_nobody(bell: ValkeyServer) -> None:
     bell.stop()
-    assert broker.ring([])
+    assert broker.ring([]) == 0
     assert not broker.breaker.open()
+
+
+def test_a_nearly_full_redis_takes_what_it_can(bell: ValkeyServer) -> None:
+    jobs = [row(queued("x" * 40_000, task=echo)) for _ in range(40)]
+    bell.flushall()
+    with bell.client() as client:
+        client.config_set("maxmemory", client.info("memory")["used_memory"] + 900_000)
+        done = lifecycle.ring(jobs, USING)
+        client.config_set("maxmemory", 0)
+    assert 0 < done < 40
+    assert rung(bell) == [job.id for job in jobs[:done]]
+    assert [row(job.id).rung_at is None for job in jobs] == [False] * done + [True] * (40 - done)
 
 
 def test_everything_of_ours_in_redis_has_the_prefix(bell: ValkeyServer) -> None:

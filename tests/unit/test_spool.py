@@ -17,8 +17,8 @@ from django_celery_results.models import TaskResult
 
 from dlq.models import DeadLetter
 from jobs.conf import conf
+from jobs.errors import DATABASE_DOWN
 from jobs.ledger import current, execution, settle, spool
-from jobs.ledger.patience import DOWN
 from jobs.models import Attempt, Job
 from tests.plain_tasks import add, breakable, flaky, note, quiet, total
 from tests.support.moves import deliver, queued, row
@@ -154,7 +154,7 @@ def test_an_entry_stays_while_the_database_is_down() -> None:
         raise OperationalError("still down")
 
     with connection.execute_wrapper(refuse), pytest.raises(OperationalError):
-        spool.tell_all(DOWN)
+        spool.tell_all(DATABASE_DOWN)
     assert spool.waiting() == 1
     tell()
     assert row(job_id).state == "succeeded"
@@ -175,16 +175,16 @@ def test_the_parent_leaves_an_outcome_that_waits_in_the_spool_alone() -> None:
 def test_an_entry_whose_writer_still_waits_is_left_to_it() -> None:
     entry = spool.write(partial(os.getpid), "busy")
     assert entry is not None
-    assert spool.tell_all(DOWN) == 0
+    assert spool.tell_all(DATABASE_DOWN) == 0
     entry.leave()
-    assert spool.tell_all(DOWN) == 1
+    assert spool.tell_all(DATABASE_DOWN) == 1
 
 
 @pytest.mark.parametrize("content", [b"", b"torn", b"0" * 64 + b"\n" + pickle.dumps(partial(os.getpid))])
 def test_a_torn_or_foreign_file_is_set_aside_and_never_run(content: bytes) -> None:
     spool.directory().mkdir(parents=True)
     (spool.directory() / "foreign.entry").write_bytes(content)
-    assert spool.tell_all(DOWN) == 0
+    assert spool.tell_all(DATABASE_DOWN) == 0
     assert [path.name for path in spool.unreadable()] == ["foreign.unreadable"]
     assert spool.waiting() == 0
 
@@ -211,7 +211,7 @@ def test_an_error_that_cant_be_pickled_is_kept_as_celery_keeps_it() -> None:
     entry = spool.write(partial(print, Unpicklable("one", "two")), "odd")
     assert entry is not None
     entry.leave()
-    assert spool.tell_all(DOWN) == 1
+    assert spool.tell_all(DATABASE_DOWN) == 1
 
 
 def test_only_this_user_may_read_it() -> None:
