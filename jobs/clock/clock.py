@@ -10,9 +10,9 @@ from django.db import connections
 
 from jobs.clock import dispatcher, pruner, reconciler, rescuer
 from jobs.clock.leader import Leader
-from jobs.clock.locks import RowLocked, impatient
 from jobs.conf import conf
 from jobs.errors import DATABASE_DOWN
+from jobs.ledger.locks import RowLocked, impatient
 
 logger = logging.getLogger(__name__)
 

@@ -10,10 +10,10 @@ from celery.exceptions import WorkerLostError
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.db.models.functions import Now
 
-from jobs.clock.locks import RowLocked
 from jobs.conf import conf
 from jobs.errors import DATABASE_DOWN
 from jobs.ledger import current, settle
+from jobs.ledger.locks import RowLocked
 from jobs.lifecycle.moment import now
 from jobs.models import Job, Worker
 from jobs.states import State

@@ -8,8 +8,8 @@ from django.db import connections, transaction
 
 from jobs.clock import Clock
 from jobs.clock.clock import Duty
-from jobs.clock.locks import PATIENCE, RowLocked, impatient
 from jobs.clock.rescuer import Rescuer
+from jobs.ledger.locks import PATIENCE, RowLocked, impatient
 from jobs.lifecycle.moment import now
 from jobs.models import Job, Queue
 from jobs.states import State
