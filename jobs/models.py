@@ -86,6 +86,18 @@ class Job(models.Model):
         indexes: ClassVar[list[models.Index]] = [
             models.Index(fields=["run_at"], condition=Q(state__in=["scheduled", "retrying"]), name="jobs_job_due"),
             models.Index(fields=["queue", "created_at", "id"], condition=Q(state="queued"), name="jobs_job_line"),
+            # What the reconciler asks every few seconds, however many jobs wait.
+            models.Index(
+                fields=["queue", "priority", "rung_at"], condition=Q(state="queued", hold=""), name="jobs_job_rung"
+            ),
+            models.Index(
+                fields=["created_at", "id"], condition=Q(state="queued", hold="", rung_at=None), name="jobs_job_unrung"
+            ),
+            models.Index(
+                fields=["hold", "queue", "created_at", "id"],
+                condition=Q(state="queued") & ~Q(hold=""),
+                name="jobs_job_held",
+            ),
             models.Index(fields=["lease_until"], condition=Q(state="running"), name="jobs_job_lease"),
             models.Index(
                 fields=["expires_at"], condition=Q(expires_at__isnull=False) & unended(), name="jobs_job_expiry"

@@ -10,10 +10,11 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import redis
 from django.db.models import Q
-from django.db.models.functions import Coalesce, Now
+from django.db.models.functions import Now
 
 from jobs import broker
 from jobs.broker import Line
@@ -21,6 +22,7 @@ from jobs.clock import rounds
 from jobs.conf import conf
 from jobs.lifecycle.moment import now
 from jobs.models import Job
+from jobs.queries import JobQuerySet
 
 logger = logging.getLogger(__name__)
 
@@ -83,10 +85,27 @@ def _rung_before(seconds: float) -> Q:
 
 
 def _waiting(using: str) -> dict[str, Q]:
-    """The lists in Redis of jobs that were rung a while ago and that a worker could have claimed since."""
-    old = Job.objects.using(using).startable().filter(_rung_before(conf().reconcile_after))
-    pairs = old.order_by().values_list("queue", Coalesce("priority", 0)).distinct()
-    return {broker.list_of(queue, priority): _line(queue, priority) for queue, priority in pairs}
+    """The lists in Redis of jobs that were rung a while ago and that a worker could have claimed since.
+
+    Found by leaps through an index (`jobs_job_rung`): in front of a million waiting jobs it takes as long as of ten.
+    """
+    waiting, found = Job.objects.using(using).startable(), dict[str, Q]()
+    for queue in _leaps(waiting, "queue"):
+        line = waiting.filter(queue=queue)
+        for priority in (None, *_leaps(line, "priority")):
+            old = line.filter(_rung_before(conf().reconcile_after), priority=priority).order_by("priority", "rung_at")
+            if old.values_list("id").first():
+                found[broker.list_of(queue, priority)] = _line(queue, priority or 0)
+    return found
+
+
+def _leaps(rows: JobQuerySet, column: str) -> Iterator[Any]:
+    """The values of this column, each once: the least, then the least above it, and so on."""
+    values = rows.order_by(column).values_list(column, flat=True)
+    value = values.filter(**{f"{column}__isnull": False}).first()
+    while value is not None:
+        yield value
+        value = values.filter(**{f"{column}__gt": value}).first()
 
 
 def _line(queue: str, priority: int) -> Q:

@@ -38,9 +38,11 @@ class Reconciler:
 
 def _end_stale_pauses(using: str) -> None:
     """A job enqueued while its queue was being resumed may have kept the hold."""
-    paused = Queue.objects.using(using).filter(name=OuterRef("queue"), paused=True)
-    if Job.objects.using(using).filter(~Exists(paused), state=State.QUEUED, hold=Hold.PAUSED).exists():
-        lifecycle.clear_holds(Q(~Exists(paused), hold=Hold.PAUSED), using, first=conf().batch)
+    open_queues = Queue.objects.using(using).filter(paused=False).values_list("name", flat=True)
+    stale = Q(queue__in=list(open_queues), hold=Hold.PAUSED)
+    if Job.objects.using(using).filter(stale, state=State.QUEUED).exists():
+        paused = Queue.objects.using(using).filter(name=OuterRef("queue"), paused=True)
+        lifecycle.clear_holds(stale & ~Exists(paused), using, first=conf().batch)
 
 
 def _end_unknown(using: str) -> None:

@@ -27,4 +27,5 @@ def ring(which: Q, using: str) -> Iterator[int]:
         if rung < conf().batch:
             return
         last = jobs[-1]
-        past = Q(created_at__gt=last.created_at) | Q(created_at=last.created_at, id__gt=last.id)
+        # The first condition is what an index begins at; without it every round would pass all those before.
+        past = Q(created_at__gte=last.created_at) & (Q(created_at__gt=last.created_at) | Q(id__gt=last.id))

@@ -1,12 +1,13 @@
 """The reconciler rings again what lost its hint, and nothing else."""
 
 import pytest
+from django.db import connection, transaction
 
 from jobs import broker, lifecycle
 from jobs.clock.reconciler import Reconciler
 from jobs.conf import conf
 from jobs.ledger.publish import collecting
-from jobs.models import Job, Worker
+from jobs.models import Job, Queue, Worker
 from jobs.states import Hold, State
 from tests.plain_tasks import add, echo
 from tests.support.moves import USING, in_state, later, queued, row, rung, running
@@ -174,3 +175,30 @@ def test_a_redis_that_has_just_forgotten_everything_is_rung_once(bell: ValkeySer
     list(steps)
     list(reconciler.epoch.keep(USING))
     assert rung(bell) == ids
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite does not count what it reads")
+def test_a_long_backlog_is_not_read_through(bell: ValkeyServer) -> None:
+    """What a turn reads depends on how many lists there are, not on how many jobs wait in them, held or not."""
+    with collecting():
+        ids = [queued() for _ in range(3000)]
+    Job.objects.update(rung_at=later(-3600))
+    Job.objects.filter(id__in=ids[:1000]).update(hold=Hold.PAUSED)
+    Queue.objects.filter(name="default").update(paused=True)
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE jobs_job")
+    reconcile()  # the first clock of all leaves its mark
+    with transaction.atomic():
+        before = rows_read()
+        reconcile()
+        assert rows_read() - before < 500
+    Queue.objects.filter(name="default").update(paused=False)
+
+
+def rows_read() -> int:
+    """Rows of jobs that this transaction has read, by scans and through indexes."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT seq_tup_read + coalesce(idx_tup_fetch, 0) FROM pg_stat_xact_user_tables WHERE relname = 'jobs_job'"
+        )
+        return int(cursor.fetchone()[0])
