@@ -13,7 +13,9 @@ from celery.utils.functional import _regen
 from django.db import transaction
 
 from jobs import lifecycle
+from jobs.errors import DATABASE_DOWN
 from jobs.ledger import current, publish
+from jobs.ledger.locks import RowLocked
 from jobs.ledger.reading import ReadingBackend
 from jobs.lifecycle import chords
 
@@ -65,6 +67,8 @@ class ChordBackend(ReadingBackend):
         lifecycle.give_on([step.id for step in getattr(body, "tasks", [body]) if step.id], using=self.using)
         try:
             body.delay(results)
+        except (*DATABASE_DOWN, RowLocked):
+            raise  # the member's settle is tried again, whole
         except Exception as exc:  # as stock: a body that can't be posted has failed
             logger.exception("The body of chord %s can't be posted", header.id)
             self.chord_error_from_stack(body, ChordError(f"Callback error: {exc!r}"))

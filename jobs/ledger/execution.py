@@ -4,7 +4,7 @@ import logging
 import sys
 import uuid
 from collections.abc import Callable
-from functools import wraps
+from functools import partial, wraps
 from typing import Any
 
 from billiard.einfo import ExceptionInfo
@@ -20,7 +20,7 @@ from kombu.utils.imports import symbol_by_name
 
 from jobs import lifecycle, logs
 from jobs.conf import conf
-from jobs.ledger import control, current, settle
+from jobs.ledger import control, current, settle, spool
 from jobs.ledger.patience import DatabaseDown, afresh, patiently
 from jobs.lifecycle import Claimed, Refusal
 from jobs.messages import loads
@@ -144,6 +144,8 @@ def _claimed_and_traced(
         claimed = patiently(lambda: _claim(task, job_id, request, ticket, using), using)
     except DatabaseDown as error:
         logger.error("Job %s is handed back: %s", job_id, error)
+        # The claim may have been written, and only its answer be lost.
+        spool.keep(partial(lifecycle.release, job_id, ticket["token"], ring=True, using=using))
         return _handed_back(Reject(str(error), requeue=True), states.REJECTED)
     except SoftTimeLimitExceeded as error:
         # It struck while the claim waited: no body has run.

@@ -1,5 +1,5 @@
-"""The clock waits for nobody's lock: a worker that froze, or was cut off, in the middle of a transaction keeps its
-locks until PostgreSQL notices, which may take hours."""
+"""Who must not stand still (the clock, a worker's parent, its heartbeat) waits for nobody's lock: a worker that froze,
+or was cut off, in the middle of a transaction keeps its locks until PostgreSQL notices, which may take hours."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,14 +10,14 @@ from psycopg.errors import LockNotAvailable
 
 from jobs.errors import JobError
 
-#: Seconds that a statement of the clock waits for a lock.
+#: Seconds that a statement of theirs waits for a lock.
 PATIENCE = 0.25
 #: Statements that change nothing, and the one that is put before the others.
 HARMLESS = ("SELECT", "SET LOCAL")
 
 
 class RowLocked(JobError):
-    """What the clock wanted to write is in somebody's hands. Not an outage: nothing is gone."""
+    """What was to be written is in somebody's hands. Not an outage: nothing is gone."""
 
     def __init__(self) -> None:
         super().__init__(

@@ -1,6 +1,7 @@
 """The settle: what is one transaction when an attempt ends, retried while the database is down."""
 
 import logging
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -11,13 +12,14 @@ from typing import Any
 from celery import current_app, states
 from celery.app.task import Context
 from celery.exceptions import TaskRevokedError
-from django.db import connections, transaction
+from django.db import connections, router, transaction
 
 from jobs import lifecycle
 from jobs.conf import conf
 from jobs.errors import DATABASE_DOWN
 from jobs.ledger import current, spool
 from jobs.ledger.current import Claim
+from jobs.ledger.locks import RowLocked, impatient
 from jobs.ledger.patience import DatabaseDown, afresh, patiently, undisturbed
 from jobs.lifecycle import Failure
 from jobs.messages import loads
@@ -57,7 +59,7 @@ class Ending:
         held.settling = False
         logger.warning("The end of job %s was written from the spool%s", held.id, "" if done else ", too late")
         if done:
-            _afterwards(held)
+            _afterwards_aside(held)
 
 
 def settled(held: Claim, move: Callable[[], bool], *, and_then: Sequence[Callable[[], Any]] = ()) -> bool:
@@ -143,6 +145,19 @@ def _afterwards(held: Claim) -> None:
         errback()
 
 
+def _afterwards_aside(held: Claim) -> None:
+    """In a thread of their own: a worker must not fall silent over the code of a user."""
+
+    def call() -> None:
+        try:
+            _afterwards(held)
+        finally:
+            connections.close_all()
+
+    if held.afterwards:
+        threading.Thread(target=call, name=f"errbacks of {held.id}").start()
+
+
 # --- In the worker's parent: its event loop must not wait ------------------------------------------
 
 #: Settles that the parent could not do at once: its heartbeat thread tries them again.
@@ -154,37 +169,58 @@ def _try(held: Claim, ending: Ending) -> bool:
         # The body had ended, and its child waited for the database: that outcome stands.
         return True
     try:
-        return ending.write()
+        with impatient(held.using):
+            return ending.write()
+    except RowLocked as error:
+        _postpone(held, ending.write, error)
     except DATABASE_DOWN as error:
-        logger.warning("The end of job %s can't be written yet: %s", held.id, error)
-        postponed.append((held, held.if_down or ending.write))
-        held.afterwards.clear()
-        return True
+        _postpone(held, held.if_down or ending.write, error)
+    except Exception:  # the body is to be stopped all the same, and its message acknowledged
+        logger.exception("The end of job %s can't be written; its lease ends it", held.id)
     finally:
         # The parent forks; no connection may cross that.
         connections[held.using].close()
+    return True
+
+
+def _postpone(held: Claim, once: Callable[[], bool], error: Exception) -> None:
+    logger.warning("The end of job %s can't be written yet: %s", held.id, error)
+    postponed.append((held, once))
+    held.afterwards.clear()
 
 
 def settle_postponed() -> int:
     """Write what had to wait, as far as the database answers; what can't be written at all is logged and let go.
 
-    How many outcomes were told from the spool: there may be more.
+    How many outcomes were told from the spool, or wait for somebody's lock: there may be more to do soon.
     """
-    told = spool.tell_all(DATABASE_DOWN)
-    while postponed:
-        held, once = postponed.popleft()
-        held.settling = True
+    with impatient(router.db_for_write(Job)):
         try:
-            with current.active(held), current.continuing():
-                once()
-        except DATABASE_DOWN:
-            postponed.appendleft((held, once))
-            break
-        except Exception:
-            logger.exception("The end of job %s can't be written; its lease ends it", held.id)
+            return spool.tell_all((*DATABASE_DOWN, RowLocked))
+        except RowLocked as error:
+            logger.warning("An outcome waits in the spool: %s", error)
+            return 1
         finally:
-            held.settling = False
-    return told
+            for _ in range(len(postponed)):
+                _try_again(*postponed.popleft())
+
+
+def _try_again(held: Claim, once: Callable[[], bool]) -> None:
+    if spool.holds(held.token):
+        return  # the body had ended after all: that outcome stands
+    held.settling = True
+    try:
+        with current.active(held), current.continuing():
+            done = once()
+    except (*DATABASE_DOWN, RowLocked):
+        postponed.append((held, once))
+    except Exception:
+        logger.exception("The end of job %s can't be written; its lease ends it", held.id)
+    else:
+        if done:
+            _afterwards_aside(held)
+    finally:
+        held.settling = False
 
 
 def deliver_outbox(held: Claim) -> None:

@@ -58,7 +58,7 @@ def directory() -> Path:
 
 def holds(name: str) -> bool:
     """Whether the outcome of the attempt with this token waits here."""
-    return (directory() / f"{name}{SUFFIX}").exists()
+    return os.path.exists(directory() / f"{name}{SUFFIX}")
 
 
 def write(act: Callable[[], Any], name: str) -> Entry | None:
@@ -69,7 +69,7 @@ def write(act: Callable[[], Any], name: str) -> Entry | None:
             logger.error("The spool %s is full (%d bytes)", directory(), conf().spool_bytes)
             return None
         return _written(directory() / f"{name}{SUFFIX}", _signed(act))
-    except (OSError, pickle.PicklingError, TypeError, AttributeError) as error:
+    except Exception as error:  # noqa: BLE001  (a disk's, or whatever user code says when it is pickled)
         logger.error("The spool can't keep %s: %s", name, error)
         return None
 
@@ -83,15 +83,21 @@ def keep(act: Callable[[], Any]) -> bool:
 
 
 def tell_all(down: tuple[type[Exception], ...]) -> int:
-    """Make the calls that lie here, oldest first; how many. Stops, and raises, when one meets a database `down`.
+    """Make the calls that lie here, oldest first; how many. Raises in the end what one said of a database `down`: it
+    may mean that one alone.
 
     Ends after half a heartbeat, which waits for it: a worker that has much to tell must not fall silent over it.
     """
     told, until = 0, time.monotonic() + conf().heartbeat / 2
+    first: Exception | None = None
     for path in _entries():
         entry = _locked(path) if time.monotonic() < until else None
-        if entry is not None:
-            told += _tell(entry, down)
+        try:
+            told += entry is not None and _tell(entry, down)
+        except down as error:
+            first = first or error
+    if first:
+        raise first
     return told
 
 
