@@ -119,5 +119,11 @@ def _existing(directory: Path) -> Path:
 
 
 def _stale() -> int:
-    entries = spool.directory().glob(f"*{spool.SUFFIX}")
-    return sum(time.time() - entry.stat().st_mtime > STALE for entry in entries)
+    return sum(_age(entry) > STALE for entry in spool.directory().glob(f"*{spool.SUFFIX}"))
+
+
+def _age(entry: Path) -> float:
+    try:
+        return time.time() - entry.stat().st_mtime
+    except FileNotFoundError:  # told just now
+        return 0

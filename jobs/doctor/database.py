@@ -41,6 +41,8 @@ class Facts:
     #: Connections that are open now, and that the live workers, beats and web want at most.
     connected: int = 0
     wanted: int = 0
+    #: A pooler (PgBouncer) stands between: many clients share few connections.
+    pooled: bool = False
 
 
 def examine() -> Iterator[Finding]:
@@ -69,6 +71,7 @@ def gather(using: str) -> Facts:
         skew=_skew(using),
         connected=_connected(using) if vendor == "postgresql" else 0,
         wanted=0 if unapplied else _wanted(),
+        pooled=vendor == "postgresql" and _pooled(using),
     )
 
 
@@ -90,11 +93,16 @@ def _postgresql(facts: Facts) -> Iterator[Finding]:
     shown = facts.settings
     for name, cost in (
         ("fsync", "a power cut may destroy the whole database"),
-        ("full_page_writes", "a power cut may tear pages"),
         ("synchronous_commit", "a crash of PostgreSQL loses jobs that were just accepted"),
     ):
         if shown.get(name) == "off":
             yield ABOUT.error(name, f"{name} is off: {cost}.", f"Set {name} = on in postgresql.conf.")
+    if shown.get("full_page_writes") == "off":
+        yield ABOUT.warning(
+            "full_page_writes",
+            "full_page_writes is off: on most file systems a power cut may tear pages.",
+            "Set it on, unless the storage writes whole pages (ZFS, some managed ones).",
+        )
     if shown.get("transaction_read_only") == "on":
         yield ABOUT.error("read_only", "The database is read-only (a standby?).", "Let DATABASE_URL name the primary.")
     if (isolation := shown.get("transaction_isolation", "read committed")) != "read committed":
@@ -116,9 +124,11 @@ def _room(facts: Facts) -> Iterator[Finding]:
     shown = facts.settings
     room = int(shown.get("max_connections", 0)) - int(shown.get("superuser_reserved_connections", 0))
     advice = "Raise max_connections, lower the concurrency, or put PgBouncer (transaction mode) between."
+    if facts.pooled:
+        advice = "Raise max_connections, or make the pools of PgBouncer smaller."
     if room > 0 and facts.connected > CONNECTIONS_WARNING * room:
         yield ABOUT.warning("connected", f"{facts.connected} of {room} connections are in use.", advice)
-    elif 0 < room < facts.wanted:
+    elif 0 < room < facts.wanted and not facts.pooled:
         says = f"Workers, web and beats may want {facts.wanted} connections at once; PostgreSQL has {room}."
         yield ABOUT.warning("connections", says, advice)
 
@@ -143,7 +153,8 @@ def _summary(facts: Facts) -> str:
     if facts.vendor != "postgresql":
         return f"SQLite answers: journal {facts.settings.get('journal_mode')}, every migration is applied."
     room = facts.settings.get("max_connections", "?")
-    used = f"{facts.connected} of {room} connections are open, {facts.wanted} may be wanted"
+    wanted = f"{facts.wanted} may be wanted{' of its pooler' if facts.pooled else ''}"
+    used = f"{facts.connected} of {room} connections are open, {wanted}"
     return f"PostgreSQL answers: {used}; every migration is applied."
 
 
@@ -166,6 +177,13 @@ def _pragmas(using: str) -> dict[str, str]:
 def _connected(using: str) -> int:
     with connections[using].cursor() as cursor:
         return int(_one(cursor, "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'"))
+
+
+def _pooled(using: str) -> bool:
+    """Whether who answers is not who let us in: the server's process id is not the one told at the connect."""
+    with connections[using].cursor() as cursor:
+        answers = _one(cursor, "SELECT pg_backend_pid()")
+    return bool(answers != connections[using].connection.info.backend_pid)
 
 
 def _skew(using: str) -> float:

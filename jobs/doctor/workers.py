@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from django.conf import settings
+from django.db.models import Count
 
 from jobs.doctor.finding import About, Finding
 from jobs.errors import UnknownQueue
@@ -51,8 +52,8 @@ def gather() -> Facts:
         for q in queue_figures()
         if declared()[q["name"]].served or q["depth"]
     ]
-    held = Job.objects.filter(state=State.QUEUED, hold=Hold.UNKNOWN_TASK).values_list("task", flat=True)
-    return Facts(tuple(lines), tuple(workers_alive()), _limited(), dict(Counter(held)))
+    held = Job.objects.filter(state=State.QUEUED, hold=Hold.UNKNOWN_TASK).order_by().values_list("task")
+    return Facts(tuple(lines), tuple(workers_alive()), _limited(), dict(held.annotate(number=Count("id"))))
 
 
 def findings(facts: Facts) -> Iterator[Finding]:

@@ -43,7 +43,7 @@ def test_healthy_databases_are_fine() -> None:
     [
         ({"fsync": "off"}, "error database.fsync"),
         ({"synchronous_commit": "off"}, "error database.synchronous_commit"),
-        ({"full_page_writes": "off"}, "error database.full_page_writes"),
+        ({"full_page_writes": "off"}, "warning database.full_page_writes"),
         ({"transaction_read_only": "on"}, "error database.read_only"),
         ({"idle_in_transaction_session_timeout": "0"}, "warning database.idle_in_transaction"),
         ({"transaction_isolation": "serializable"}, "warning database.isolation"),
@@ -52,6 +52,14 @@ def test_healthy_databases_are_fine() -> None:
 )
 def test_each_unsafe_setting_of_postgresql_is_found_alone(changed: dict[str, str], code: str) -> None:
     assert with_settings(POSTGRES, **changed) == [code]
+
+
+def test_behind_a_pooler_more_may_be_wanted_than_postgresql_has() -> None:
+    """As many clients as they like: what counts there is what the pooler opens."""
+    pooled = replace(POSTGRES, wanted=1000, pooled=True)
+    assert codes(database.findings(pooled)) == ["fine database.fine"]
+    [full] = database.findings(replace(pooled, connected=78))
+    assert (full.code, "put PgBouncer" in full.do) == ("database.connected", False)
 
 
 def test_a_commit_that_waits_for_less_than_a_replica_is_safe_enough() -> None:
@@ -93,6 +101,7 @@ def test_a_real_database_says_what_is_asked_of_it() -> None:
     expected = POSTGRES if facts.vendor == "postgresql" else SQLITE
     assert facts.settings.keys() == expected.settings.keys()
     assert facts.wanted > 0
+    assert facts.pooled is False
 
 
 def test_a_database_that_is_away_is_an_error_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
