@@ -61,6 +61,17 @@ class LedgerChannel(stock.Channel):
             return None
         return dict(message)
 
+    def _deliver_fanout_message(self, message: Any, exchange: str) -> bool:
+        """Remote control comes this way. What somebody published there that is no message ends no worker."""
+        try:
+            if not _has_its_parts(message):
+                raise NotAMessage(message)
+            self.Message(message, channel=self)
+        except Exception as error:  # noqa: BLE001  (whatever bytes make a parser say)
+            logger.warning("What was published to %s can't be read: %s", exchange, error)
+            return True
+        return bool(super()._deliver_fanout_message(message, exchange))
+
     def _is_canary(self, raw: bytes) -> bool:
         """Whether it was one; the reconciler is told how far this line has been read."""
         told = broker.canary_stamp(raw)

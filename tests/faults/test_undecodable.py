@@ -253,3 +253,12 @@ def test_what_a_worker_could_not_file_before_it_was_killed_is_filed_by_the_next(
     running.worker("heavy", concurrency=1)
     running.wait(lambda: len(kept(running)) == before + 1, what="it to be filed")
     assert bytes(kept(running)[0]["raw"]) == b"kept by a worker that dies"
+
+
+@pytest.mark.parametrize("raw", [b"42", b"{}", b"not json {", message("%%%"), message(encoded("7"))])
+@pytest.mark.databases("postgres")
+def test_what_is_broadcast_and_is_no_message_ends_no_worker(running: Station, worker: Process, raw: bytes) -> None:
+    """Remote control goes to every worker at once, past the lists."""
+    with connect(running) as client:
+        running.wait(lambda: client.publish("stationmaster:/0.celery.pidbox", raw), what="a worker to listen")
+    check_alive(running, worker)
