@@ -20,6 +20,9 @@ from jobs.conf import conf
 FRESH_AT_LEAST = 5.0
 #: What another host left in a shared DATA_DIR is removed after a day.
 LEFT = 86_400.0
+PROC = Path("/proc")
+#: The files that this process has made.
+_made: set[Path] = set()
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,8 @@ def beat(kind: str, name: str = "") -> None:
     path = _path(kind, name)
     now = time.time()
     try:
+        if path not in _made:
+            _make(path)  # also over that of an earlier process of this id
         try:
             os.utime(path, (now, now))
         except FileNotFoundError:
@@ -99,20 +104,33 @@ def _make(path: Path) -> None:
     """Complete from its first moment: written beside, then renamed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=".", delete=False) as file:
-        file.write(f"{os.getpid()} {time.time():.0f}\n")
+        file.write(f"{os.getpid()} {time.time():.0f} {_born(os.getpid())}\n")
+    os.chmod(file.name, 0o644)  # whoever probes may read it
     os.replace(file.name, path)
+    _made.add(path)
 
 
 def _pulse(path: Path) -> Pulse | None:
     name, host, pid = path.name.partition("-")[2].split(".")
     try:
         age = max(0.0, time.time() - path.stat().st_mtime)
+        born = path.read_text().rpartition(" ")[2].strip()
     except FileNotFoundError:
         return None
     here = host == _safe(socket.gethostname())
-    if (here and not _runs(int(pid))) or (not here and age > LEFT):
+    lives = here and _runs(int(pid)) and _born(int(pid)) == born
+    if (here and not lives) or (not here and age > LEFT):
         path.unlink(missing_ok=True)
-    return Pulse(name, int(pid), age) if here and _runs(int(pid)) else None
+    return Pulse(name, int(pid), age) if lives else None
+
+
+def _born(pid: int) -> str:
+    """When the process began, in ticks since the boot: ids come again, in a restarted container at once. Linux tells;
+    elsewhere they are all as old."""
+    try:
+        return (PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()[19]
+    except OSError:
+        return "0"
 
 
 def _runs(pid: int) -> bool:

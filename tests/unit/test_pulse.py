@@ -4,6 +4,7 @@ import io
 import os
 import socket
 import subprocess
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -27,7 +28,7 @@ def test_a_beat_makes_a_fresh_pulse_with_pid_and_time(directory: Path) -> None:
     [seen] = pulse.read("worker")
     assert (seen.name, seen.pid, seen.fresh) == ("emails@host", os.getpid(), True)
     [file] = directory.iterdir()
-    pid, at = file.read_text().split()
+    pid, at, _ = file.read_text().split()
     assert int(pid) == os.getpid()
     assert abs(int(at) - time.time()) < 60
 
@@ -70,6 +71,29 @@ def test_the_file_of_a_process_that_ended_is_removed(directory: Path) -> None:
     file.rename(directory / f"{file.name.rpartition('.')[0]}.{ended.pid}")
     assert pulse.read("worker") == []
     assert list(directory.iterdir()) == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux tells when a process began")
+def test_the_file_of_an_earlier_process_of_this_id_is_no_pulse_of_it(directory: Path) -> None:
+    """As in a container that started anew over the files of the old one: else it would be stale for ever."""
+    pulse.beat("worker", "a")
+    [file] = directory.iterdir()
+    with subprocess.Popen(["sleep", "60"]) as other:
+        file.rename(directory / f"{file.name.rpartition('.')[0]}.{other.pid}")
+        _age(directory, 1000)
+        assert pulse.read("worker") == []
+        other.kill()
+    assert list(directory.iterdir()) == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux tells when a process began")
+def test_a_process_takes_over_the_file_of_an_earlier_one_of_its_id(directory: Path) -> None:
+    pulse.beat("worker", "a")
+    [file] = directory.iterdir()
+    file.write_text(f"{os.getpid()} 1000 1\n")
+    pulse._made.clear()
+    pulse.beat("worker", "a")
+    assert [seen.fresh for seen in pulse.read("worker")] == [True]
 
 
 def test_another_hosts_pulse_is_no_sign_of_life_here(directory: Path, monkeypatch) -> None:
