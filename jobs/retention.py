@@ -49,7 +49,7 @@ def prune_results(seconds: float = math.inf) -> dict[str, int]:
     It stops after so many seconds: the clock has more to do.
     """
     until = time.monotonic() + seconds
-    before = timezone.now() - _result_expires()
+    before = timezone.now() - result_expires()
     chords = ChordCounter.objects.values("group_id")
     members = Job.objects.filter(group_id__in=chords).values("id")
     results = TaskResult.objects.filter(status__in=READY_STATES, date_done__lt=before)
@@ -98,6 +98,7 @@ def _delete(rows: QuerySet[Any], until: float = math.inf) -> int:
     return count
 
 
-def _result_expires() -> timedelta:
+def result_expires() -> timedelta:
+    """How long a result is kept."""
     given = settings.CELERY_RESULT_EXPIRES
     return given if isinstance(given, timedelta) else timedelta(seconds=given)

@@ -89,6 +89,15 @@ class Bell:
                 client.client_kill_filter(addr=address)
         return len(found)
 
+    def may_cut(self) -> bool:
+        """Whether this Redis lets us look at its connections; many a managed one does not."""
+        try:
+            with self.client() as client:
+                client.client_list()
+        except redis.ResponseError:
+            return False
+        return True
+
     def client(self) -> "redis.Redis":
         return redis.Redis.from_url(self.url, decode_responses=True, socket_timeout=5, socket_connect_timeout=5)
 

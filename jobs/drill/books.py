@@ -2,20 +2,24 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Collection
+from datetime import timedelta
 from typing import TypeVar
 
 from django.db import router
 from django_celery_results.models import TaskResult
 
-from jobs import operations
+from jobs import operations, retention
 from jobs.drill.verdict import Account
 from jobs.ledger.patience import patiently
+from jobs.lifecycle.moment import now
 from jobs.models import Attempt, Job, Worker
 from jobs.queries import JobQuerySet
 from jobs.queues import DRILL
 from jobs.states import ENDED, State
 
 T = TypeVar("T")
+#: A result that is so near its expiry may have been pruned while we looked.
+NEARLY = timedelta(seconds=60)
 
 
 class Books:
@@ -58,10 +62,11 @@ class Books:
             ends[id].append(number)
         results = TaskResult.objects.using(self.using).filter(task_id__startswith=self.mine)
         status = dict(results.values_list("task_id", "status"))
-        rows = self._jobs().values_list("id", "state", "attempt", "crashes")
+        kept_from = now(self.using) - retention.result_expires() + NEARLY
+        rows = self._jobs().values_list("id", "state", "attempt", "crashes", "finished_at")
         return [
-            Account(id, state, attempt, crashes, tuple(ends[id]), status.get(id))
-            for id, state, attempt, crashes in rows
+            Account(id, state, attempt, crashes, tuple(ends[id]), status.get(id), bool(at and at < kept_from))
+            for id, state, attempt, crashes, at in rows
         ]
 
     def _jobs(self) -> JobQuerySet:

@@ -74,7 +74,7 @@ class Drill:
         """Strike fault after fault; a step each second, until the time is over or somebody wishes to stop."""
         self.striker.start()
         for second in range(self.seconds):
-            if self.stop.wait(1) or self.striker.trouble:
+            if self.stop.wait(1) or self.striker.trouble or self.stream.trouble:
                 break
             yield second
         self.striker.end()
@@ -85,8 +85,8 @@ class Drill:
         Raises Interrupted when somebody wished to stop.
         """
         self.stream.end()
-        if self.striker.trouble and not self.stop.is_set():
-            raise self.striker.trouble[0]
+        if (trouble := [*self.striker.trouble, *self.stream.trouble]) and not self.stop.is_set():
+            raise trouble[0]
         self.ground.wait(self._all_ended, 2 * patience())
         if self.stop.is_set():
             raise Interrupted(self.directory)

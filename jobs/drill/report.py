@@ -70,6 +70,7 @@ def facts(outcome: Outcome) -> dict[str, Any]:
         "accepted": verdict.accepted,
         "states": verdict.states,
         "ran_again": verdict.again,
+        "given_up": verdict.given_up,
         "faults": table(outcome),
         "revived": revived(outcome),
         "lost": verdict.lost,

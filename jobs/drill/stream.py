@@ -36,11 +36,17 @@ class Stream(threading.Thread):
         self.rng = random.Random(seed)  # noqa: S311  (to be repeated, not to be secret)
         self.over = threading.Event()
         self.accepted: list[str] = []
+        #: What ended it before its time: a drill without jobs proves nothing.
+        self.trouble: list[BaseException] = []
 
     def run(self) -> None:
-        while not self.over.wait(PACE):
-            self.post(self.draw())
-        connections.close_all()
+        try:
+            while not self.over.wait(PACE):
+                self.post(self.draw())
+        except BaseException as error:  # noqa: BLE001  (the main thread raises it again)
+            self.trouble.append(error)
+        finally:
+            connections.close_all()
 
     def post(self, post: Post) -> None:
         """Journal the offer, enqueue, journal the acceptance."""

@@ -21,6 +21,8 @@ class Account:
     ends: tuple[int, ...] = ()
     #: The result's status; None: no result is recorded.
     result: str | None = None
+    #: It ended so long ago that its result may have been pruned.
+    old: bool = False
 
 
 @dataclass
@@ -55,6 +57,8 @@ class Verdict:
     accepted: int
     #: Jobs whose body ran again without having raised an error: at least once is the promise, so this is no fault.
     again: int
+    #: Jobs that are dead because their workers died under them too often, though they were meant to succeed.
+    given_up: int
     #: How many jobs ended in each state.
     states: dict[str, int]
 
@@ -81,7 +85,9 @@ def judge(entries: Iterable[Entry], accounts: Iterable[Account], max_crashes: in
             doubled[id] = why
     accepted = sum(job.accepted for job in told.values())
     again = sum(job.again for job in told.values())
-    return Verdict(lost, doubled, unfinished, accepted, again, dict(Counter(a.state for a in kept.values())))
+    given_up = sum(_crashed_out(a, max_crashes) and told[id].kind != "fail" for id, a in kept.items() if id in told)
+    states = dict(Counter(a.state for a in kept.values()))
+    return Verdict(lost, doubled, unfinished, accepted, again, given_up, states)
 
 
 def losses(job: Told, account: Account | None, max_crashes: int, *, excused: bool = False) -> Iterator[str]:
@@ -95,12 +101,14 @@ def losses(job: Told, account: Account | None, max_crashes: int, *, excused: boo
     if account.state not in ENDED:
         return
     wanted = State.DEAD if job.kind == "fail" else State.SUCCEEDED
-    crashed_out = account.state == State.DEAD and account.crashes >= max_crashes
-    if account.state != wanted and not (crashed_out or excused):
+    given_up = _crashed_out(account, max_crashes)
+    if account.state != wanted and not (given_up or excused):
         yield f"it ended {account.state}, nothing made it"
+    elif account.state == State.DEAD and not (given_up or excused or account.attempt in dict(job.errors)):
+        yield f"dead, but its attempt {account.attempt} never failed"
     if _settles(account) < account.attempt:
         yield f"{account.attempt} claims, but {_settles(account)} recorded ends"
-    if account.result is None and not excused:
+    if account.result is None and not (excused or account.old):
         yield "its result is not recorded"
 
 
@@ -136,6 +144,10 @@ def read(entries: Iterable[Entry]) -> dict[str, Told]:
             id, attempt, token = entry.words
             told[id].runs(entry.event).append((int(attempt), token))
     return dict(told)
+
+
+def _crashed_out(account: Account, max_crashes: int) -> bool:
+    return account.state == State.DEAD and account.crashes >= max_crashes
 
 
 def _settles(account: Account) -> int:

@@ -4,6 +4,7 @@ import io
 import os
 import socket
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +14,19 @@ from django.core.management import CommandError, call_command
 from django.db.migrations.recorder import MigrationRecorder
 
 from jobs.drill import journal, report, sockets
+from jobs.drill.books import Books
 from jobs.drill.drill import Outcome
 from jobs.drill.faults import FAULTS
 from jobs.drill.journal import Journal
-from jobs.drill.stream import KINDS, Stream
-from jobs.drill.verdict import judge
+from jobs.drill.stream import KINDS, Post, Stream
+from jobs.drill.verdict import Account, judge
+from jobs.management.commands.drill import Command
+from jobs.models import Job
 from jobs.queues import declared
+from jobs.states import State
 from jobs.supervisor import parts
 from jobs.supervisor.lock import only_one
+from tests.support.moves import later, queued
 
 
 def refused(*args: str) -> str:
@@ -147,6 +153,37 @@ def test_the_addresses_of_a_process_are_those_the_server_sees(family: socket.Add
         accepted.close()
         assert (f"[{host}]:{seen[1]}" if ":" in host else f"{host}:{seen[1]}") in sockets.addresses([os.getpid()])
         assert sockets.addresses([]) == set()
+
+
+def test_a_stream_that_ends_by_itself_is_no_quiet_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = Stream("run", Journal(tmp_path / "j"), 1)
+    monkeypatch.setattr(stream, "draw", lambda: Post((("a", "work", ()),), lambda: 1 / 0))
+    stream.start()
+    stream.join(20)
+    assert [type(error) for error in stream.trouble] == [ZeroDivisionError]
+    assert stream.accepted == []
+
+
+@pytest.mark.django_db
+def test_a_drill_without_a_fault_proves_nothing(tmp_path: Path) -> None:
+    id = "run.a"
+    outcome = _outcome(
+        tmp_path, f"1 offered {id} work -", f"2 accepted {id} work -", f"3 start {id} 1 t", f"4 end {id} 1 t"
+    )
+    row = Account(id, "succeeded", 1, 0, result="SUCCESS")
+    good = replace(outcome, verdict=judge(outcome.entries, [row], 3))
+    assert good.verdict.clean
+    with pytest.raises(CommandError, match="no fault was made"):
+        Command(stdout=io.StringIO())._tell(good, as_json=False)
+
+
+@pytest.mark.django_db
+def test_results_past_their_time_are_not_missed(settings: Any) -> None:
+    settings.CELERY_RESULT_EXPIRES = 3600
+    ids = [queued(task_id=f"run.{name}") for name in "ab"]
+    for id, seconds in zip(ids, (3600, 3000), strict=True):
+        Job.objects.filter(id=id).update(state=State.SUCCEEDED, finished_at=later(-seconds), queue="drill")
+    assert {account.id: account.old for account in Books("run").accounts()} == {ids[0]: True, ids[1]: False}
 
 
 # --- what it tells ---

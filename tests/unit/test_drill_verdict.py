@@ -57,12 +57,18 @@ def test_a_run_that_was_handed_back_and_begun_again_is_right() -> None:
 
 
 def test_a_job_meant_to_fail_is_right_when_it_is_dead() -> None:
-    assert verdict(["accepted a fail -", "start a 1 t1"], account(state="dead", ends=(1,))).clean
+    lines = ["accepted a fail -", "start a 1 t1", "failed a 1 t1"]
+    assert verdict(lines, account(state="dead", ends=(1,))).clean
+
+
+def test_a_result_may_be_gone_when_its_time_is_over() -> None:
+    assert verdict(GOOD, account(result=None, old=True)).clean
 
 
 def test_a_job_that_killed_its_workers_too_often_has_ended_a_recorded_way() -> None:
     lines = ["accepted a work -", "start a 1 t1", "start a 2 t2", "start a 3 t3"]
-    assert verdict(lines, account(state="dead", attempt=3, crashes=3, ends=(1, 2, 3))).clean
+    found = verdict(lines, account(state="dead", attempt=3, crashes=3, ends=(1, 2, 3)))
+    assert (found.clean, found.given_up) == (True, 1)
 
 
 def test_a_step_after_one_that_did_not_succeed_need_not_exist() -> None:
@@ -97,6 +103,8 @@ def test_a_drill_that_posted_nothing_is_not_clean() -> None:
         (GOOD, [account(state="cancelled", ends=(1,))], "ended cancelled"),
         (GOOD, [account(state="expired", attempt=0)], "ended expired"),
         (["accepted a fail -", *GOOD[2:]], [account()], "ended succeeded"),
+        (["accepted a fail -"], [account(state="dead", ends=(1,))], "attempt 1 never failed"),
+        (["accepted a fail -", "failed a 1 t1"], [account(state="dead", attempt=2, ends=(1, 2))], "2 never failed"),
         ([*GOOD, "start a 2 t2", "end a 2 t2"], [account(attempt=2)], "2 claims, but 1 recorded ends"),
         (GOOD, [account(result=None)], "its result is not recorded"),
         ([*GOOD, "accepted b work a"], [account()], "no row"),

@@ -2,6 +2,7 @@
 
 from signal import SIGCONT, SIGKILL, SIGSTOP
 
+from jobs.clock.leader import NAME
 from jobs.conf import conf
 from jobs.drill import crew
 from jobs.drill.faults.fault import Fault
@@ -39,7 +40,8 @@ def restarted(ground: Ground) -> None:
 
 def _leading(ground: Ground) -> Process:
     """The beat that holds the lease; any, when it is none of ours."""
-    holder = patiently(lambda: Lease.objects.values_list("holder", flat=True).first(), ground.using) or ""
+    lease = Lease.objects.using(ground.using).filter(name=NAME).values_list("holder", flat=True)
+    holder = patiently(lease.first, ground.using) or ""
     leads = [beat for beat in ground.crew.beats if f":{crew.pid(beat)}:" in holder]
     return leads[0] if leads else ground.rng.choice(ground.crew.beats)
 

@@ -58,5 +58,5 @@ FAULTS = [
     Fault("Redis flushed", flushed, _own),
     Fault("Redis silent", silent, _own),
     Fault("our keys in Redis deleted", forgotten, lambda ground: not ground.bell.own),
-    Fault("our connections to Redis cut", cut, lambda ground: sockets.known()),
+    Fault("our connections to Redis cut", cut, lambda ground: sockets.known() and ground.bell.may_cut()),
 ]

@@ -77,12 +77,16 @@ class Command(StationCommand):
             )
             for name, times in report.revived(outcome).items():
                 self.tell(f"{name} ended by itself and was started again, {times} times")
+            if verdict.given_up:
+                self.tell(f"{verdict.given_up} were given up because their workers died under them too often")
             self.tell(f"Seed {outcome.seed}; the journal is {outcome.journal.path}")
             for found in (verdict.lost, verdict.doubled, verdict.unfinished):
                 self.refused_jobs(sentences(found))
             self.tell(str(verdict))
         if not verdict.clean:
             self.refuse([f"The drill failed: {verdict} of {verdict.accepted} accepted jobs."])
+        if not report.strikes(outcome.entries):
+            self.refuse(["The drill proves nothing: no fault was made. Give it more --seconds."])
 
     def refused_jobs(self, lines: Any) -> None:
         for line in lines:
