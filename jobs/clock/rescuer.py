@@ -76,10 +76,9 @@ def _orphans(using: str) -> QuerySet[Job]:
 def _end_attempt(job: Job, using: str) -> None:
     """At once or not at all: an attempt that can't be ended now is looked at again, not waited for or spooled."""
     held = settle.claim_of(job, using)
-    held.inside = True
+    held.inside, held.patient = True, False
     lost = WorkerLostError(f"The worker {job.worker} fell silent, or outlived the job's lease.")
     logger.warning("Job %s is rescued: %s", job.id, lost)
     with current.active(held):
         if settle.crashed(held, lost, settle.context_of(job), current_app.backend) and held.inside:
-            for errback in held.afterwards:
-                errback()
+            settle.aside(held.afterwards)

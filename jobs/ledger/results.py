@@ -152,18 +152,26 @@ class LedgerBackend(ChordBackend):
             self.mark_as_failure(job.id, exc, request=request, store_result=not job.ignore_result)
 
     def _call_task_errbacks(self, request: Any, exc: Any, traceback: Any) -> None:
-        """Errbacks that are tasks are enqueued in the settle's transaction, inline ones run after it."""
+        """Errbacks that are tasks are enqueued in the settle's transaction, inline ones run after it.
+
+        Those of jobs that end waiting run beside whoever ended them: the clock, a request.
+        """
         held = current.claim()
         stock = super()._call_task_errbacks
-        if held is None or not held.settling:
+        if held is not None and not held.settling:
             stock(request, exc, traceback)
             return
         inline = [errback for errback in request.errbacks if self._is_inline(errback)]
         posted = [errback for errback in request.errbacks if errback not in inline]
         if posted:
             stock(_with_errbacks(request, posted), exc, traceback)
-        if inline:
-            held.afterwards.append(partial(stock, _with_errbacks(request, inline), exc, traceback))
+        if not inline:
+            return
+        call = partial(stock, _with_errbacks(request, inline), exc, traceback)
+        if held is not None:
+            held.afterwards.append(call)
+        else:
+            transaction.on_commit(partial(settle.aside, [call]), using=self.using, robust=True)
 
     def _is_inline(self, errback: Any) -> bool:
         """Celery's own rule: a new-style errback takes more than the id."""

@@ -59,7 +59,7 @@ class Ending:
         held.settling = False
         logger.warning("The end of job %s was written from the spool%s", held.id, "" if done else ", too late")
         if done:
-            _afterwards_aside(held)
+            aside(held.afterwards)
 
 
 def settled(held: Claim, move: Callable[[], bool], *, and_then: Sequence[Callable[[], Any]] = ()) -> bool:
@@ -74,7 +74,10 @@ def settled(held: Claim, move: Callable[[], bool], *, and_then: Sequence[Callabl
         logger.warning("Job %s was settled by somebody else; what this attempt did is not recorded", held.id)
         return False
     if not held.inside:
-        _afterwards(held)
+        if held.patient:
+            _afterwards(held)
+        else:
+            aside(held.afterwards)
     return True
 
 
@@ -145,17 +148,20 @@ def _afterwards(held: Claim) -> None:
         errback()
 
 
-def _afterwards_aside(held: Claim) -> None:
-    """In a thread of their own: a worker must not fall silent over the code of a user."""
+def aside(errbacks: Sequence[Callable[[], Any]]) -> None:
+    """Call them in a thread of their own: no worker and no clock may stand still over the code of a user."""
+
+    calls = list(errbacks)
 
     def call() -> None:
         try:
-            _afterwards(held)
+            for errback in calls:
+                errback()
         finally:
             connections.close_all()
 
-    if held.afterwards:
-        threading.Thread(target=call, name=f"errbacks of {held.id}").start()
+    if calls:
+        threading.Thread(target=call, name="errbacks").start()
 
 
 # --- In the worker's parent: its event loop must not wait ------------------------------------------
@@ -218,7 +224,7 @@ def _try_again(held: Claim, once: Callable[[], bool]) -> None:
         logger.exception("The end of job %s can't be written; its lease ends it", held.id)
     else:
         if done:
-            _afterwards_aside(held)
+            aside(held.afterwards)
     finally:
         held.settling = False
 

@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 from celery import chord, current_app, shared_task
 from celery.app.task import Context
-from celery.exceptions import WorkerLostError
+from celery.exceptions import NotRegistered, WorkerLostError
 from django.db import OperationalError, connection, connections
 
 from jobs import lifecycle
+from jobs.clock import rescuer
 from jobs.conf import conf
 from jobs.ledger import current, execution, results, settle, spool
 from jobs.models import Job
@@ -156,10 +157,38 @@ def test_a_slow_errback_of_what_is_told_late_does_not_silence_the_worker(monkeyp
         [partial(results._call, "_call_task_errbacks", settle.context_of(row(job_id)), ValueError("x"), None)],
     )
     assert spool.keep(ending.write_late)
+    check_aside(settle.settle_postponed)
+
+
+def check_aside(act: Callable[[], Any]) -> None:
+    CALLED.clear()
     start = time.monotonic()
-    assert settle.settle_postponed() == 1
+    act()
     assert time.monotonic() - start < 1.5
     assert CALLED.wait(timeout=10)
+
+
+def test_a_slow_errback_of_a_rescued_job_does_not_stop_the_clock() -> None:
+    job_id, _ = running("x", task=fail, link_error=slow_errback.s())
+    Job.objects.filter(id=job_id).update(crashes=conf().max_crashes - 1)
+    check_aside(lambda: rescuer._end_attempt(row(job_id), USING))
+    assert row(job_id).state == State.DEAD
+
+
+def test_a_slow_errback_of_a_job_that_ends_waiting_does_not_stop_the_clock() -> None:
+    job_id = queued("x", task=fail, link_error=slow_errback.s())
+    check_aside(lambda: current_app.backend.fail_waiting([job_id], Reason.UNKNOWN_TASK, NotRegistered("x")))
+    assert row(job_id).state == State.DEAD
+
+
+def test_a_slow_errback_does_not_stop_a_workers_parent() -> None:
+    job_id, _ = running("x", task=fail, link_error=slow_errback.s())
+    held, context = parents_claim(job_id), settle.context_of(row(job_id))
+    with current.active(held):
+        check_aside(
+            lambda: current_app.backend.mark_as_failure(job_id, TimeoutError("the hard limit"), request=context)
+        )
+    assert row(job_id).state == State.DEAD
 
 
 def test_a_database_that_leaves_while_a_chords_body_is_posted_fails_nobody() -> None:
