@@ -94,7 +94,7 @@ def test_a_row_that_somebody_keeps_locked_stops_no_parent(locked: str) -> None:
 @on_postgres
 def test_an_outcome_that_meets_a_lock_stops_neither_the_heartbeat_nor_the_others(locked: str) -> None:
     free, token = running()
-    for job_id, fence in ((locked, row(locked).token), (free, token)):
+    for job_id, fence in ((locked, row(locked).token or ""), (free, token)):
         assert spool.keep(partial(lifecycle.succeed, job_id, fence, None, using=USING))
         time.sleep(0.02)  # the locked one is the older one
     start = time.monotonic()
@@ -111,10 +111,10 @@ def test_an_outcome_that_the_database_never_takes_keeps_no_other_from_being_told
     time.sleep(0.02)
     job_id, token = running()
     assert spool.keep(partial(lifecycle.succeed, job_id, token, None, using=USING))
-    crashed, _ = running()
-    settle.postponed.append(
-        (parents_claim(crashed), partial(lifecycle.crash, crashed, row(crashed).token, NO, using=USING))
-    )
+    crashed, fence = running()
+    with connection.execute_wrapper(refuse):
+        held = current.Claim(crashed, fence, USING, patient=False)
+        assert settle.crashed(held, WorkerLostError("gone"), None, current_app.backend)
     with pytest.raises(OperationalError):
         settle.settle_postponed()
     assert row(job_id).state == State.SUCCEEDED
@@ -195,7 +195,7 @@ def test_a_database_that_leaves_while_a_chords_body_is_posted_fails_nobody() -> 
     body = chord([add.s(1, 1), add.s(2, 2)])(total.s())
     one, two = Job.objects.order_by("created_at").values_list("id", flat=True)
     deliver(add, one)
-    left = []
+    left: list[str] = []
 
     def leave(execute: Any, sql: str, *args: Any) -> Any:
         if sql.startswith("INSERT INTO jobs_job") and not left:
