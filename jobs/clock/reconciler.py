@@ -42,7 +42,7 @@ def _end_stale_pauses(using: str) -> None:
     stale = Q(queue__in=list(open_queues), hold=Hold.PAUSED)
     if Job.objects.using(using).filter(stale, state=State.QUEUED).exists():
         paused = Queue.objects.using(using).filter(name=OuterRef("queue"), paused=True)
-        lifecycle.clear_holds(stale & ~Exists(paused), using, first=conf().batch)
+        lifecycle.clear_holds(stale & ~Q(Exists(paused)), using, first=conf().batch)
 
 
 def _end_unknown(using: str) -> None:

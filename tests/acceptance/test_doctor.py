@@ -31,8 +31,8 @@ def faults(station: Station) -> set[str]:
 
 @pytest.fixture(scope="module")
 def databases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Databases]:
-    """PostgreSQL as it is shipped: the tests' own does not wait for its disk."""
-    server = PostgresServer(settings="unix_socket_directories=")
+    """PostgreSQL as the compose file starts it: the tests' own does not wait for its disk."""
+    server = PostgresServer(settings="unix_socket_directories= idle_in_transaction_session_timeout=60s")
     yield Databases(tmp_path_factory.mktemp("databases"), lambda: server)
     server.remove()
 
