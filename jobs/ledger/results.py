@@ -1,5 +1,6 @@
 """The settle cut: Celery's result backend, whose every end of an attempt is one transaction with the ledger."""
 
+import logging
 import sys
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -20,6 +21,8 @@ from jobs.lifecycle import Failure, ResultRow
 from jobs.messages import storable
 from jobs.models import Job
 from jobs.states import Outcome, Reason, State
+
+logger = logging.getLogger(__name__)
 
 
 class LedgerBackend(ChordBackend):
@@ -138,7 +141,11 @@ class LedgerBackend(ChordBackend):
 
     def tell_end(self, job: Job, state: str, exc: Any) -> None:
         """Whom a job's bad end concerns: its chord counts it, the steps behind it end too."""
-        request = settle.context_of(job)
+        try:
+            request = settle.context_of(job)
+        except Exception:  # it must not keep the others from ending
+            logger.exception("The message of job %s can't be read: nobody is told of its end", job.id)
+            return
         if request.chord:
             self.on_chord_part_return(request, state, exc)
         if request.chain:

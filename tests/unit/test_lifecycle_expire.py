@@ -5,6 +5,7 @@ from celery.exceptions import TaskRevokedError
 from celery.result import AsyncResult
 
 from jobs import lifecycle
+from jobs.ledger import control
 from jobs.models import Job
 from jobs.states import EXPIRE, Hold, State
 from tests.support.moves import USING, in_state, later, queued, row, take, together
@@ -80,3 +81,22 @@ def test_an_expired_job_is_claimed_by_nobody_and_celery_calls_it_revoked() -> No
     assert AsyncResult(job_id).status == "REVOKED"
     with pytest.raises(TaskRevokedError, match="expired"):
         AsyncResult(job_id).get(timeout=2)
+
+
+UNREADABLE = ["not json", "[1]", '[[{"__type__": "nonsense", "__value__": 1}], {}, {}]']
+
+
+@pytest.mark.parametrize("body", UNREADABLE)
+def test_one_that_cant_be_read_keeps_no_other_from_expiring(body: str) -> None:
+    odd, other = overdue(), overdue()
+    Job.objects.filter(id=odd).update(body=body)
+    assert {job.id for job in control.expire(using=USING)} == {odd, other}
+    assert row(odd).state == row(other).state == State.EXPIRED
+
+
+@pytest.mark.parametrize("body", UNREADABLE)
+def test_one_that_cant_be_read_keeps_no_other_from_being_cancelled(body: str) -> None:
+    odd, other = queued(), queued()
+    Job.objects.filter(id=odd).update(body=body)
+    control.revoke([odd, other])
+    assert row(odd).state == row(other).state == State.CANCELLED
