@@ -26,6 +26,10 @@ def examine() -> Iterator[Finding]:
             f"Redis does not answer at {address()} ({error}); jobs are accepted and wait.",
             "Start it, or mend REDIS_URL.",
         )
+    except ValueError:  # what it says may show a part of the password
+        yield ABOUT.error(
+            "url", "REDIS_URL can't be read.", "Write special characters of its password as %XX: # is %23, / is %2F."
+        )
     else:
         yield from findings(info)
 

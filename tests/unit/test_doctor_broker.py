@@ -70,3 +70,11 @@ def test_a_redis_that_is_away_is_an_error_without_its_password(bell, settings) -
     assert (finding.severity, finding.code) == ("error", "broker.unreachable")
     assert "redis://127.0.0.1:1234/0" in finding.says
     assert "secret" not in finding.says
+
+
+def test_an_address_that_can_not_be_read_is_told_without_its_password(settings, monkeypatch) -> None:
+    settings.REDIS_URL = "redis://:secret#more@127.0.0.1:6379/0"
+    monkeypatch.setattr("jobs.broker._clients", {})
+    finding = only(broker.examine())
+    assert finding.code == "broker.url"
+    assert "secret" not in finding.says + finding.do
