@@ -13,6 +13,8 @@ from jobs.doctor.finding import About, Finding
 ABOUT = About("broker")
 #: Shares of maxmemory and maxclients.
 MEMORY_WARNING, MEMORY_ERROR, CLIENTS_WARNING = 0.70, 0.95, 0.80
+#: The first that knows LPOS, by which the clock finds its canaries.
+LEAST = (6, 0, 6)
 
 
 def examine() -> Iterator[Finding]:
@@ -46,8 +48,16 @@ def address() -> str:
 
 
 def findings(info: Mapping[str, Any]) -> Iterator[Finding]:
-    found = [*_eviction(info), *_room(info), *_persistence(info), *_role(info)]
+    found = [*_version(info), *_eviction(info), *_room(info), *_persistence(info), *_role(info)]
     yield from found or [ABOUT.fine(_summary(info))]
+
+
+def _version(info: Mapping[str, Any]) -> Iterator[Finding]:
+    told = str(info.get("redis_version", ""))
+    numbers = tuple(int(part) for part in told.split(".") if part.isdecimal())
+    if numbers and numbers < LEAST:
+        says = f"Redis {told} has no LPOS: the clock can't look for lost hints, and takes it for a Redis that is away."
+        yield ABOUT.error("version", says, f"Update it to {'.'.join(map(str, LEAST))} or later.")
 
 
 def _eviction(info: Mapping[str, Any]) -> Iterator[Finding]:

@@ -48,10 +48,17 @@ def test_a_healthy_redis_is_fine() -> None:
         ({"aof_last_write_status": "err"}, "error broker.saving"),
         ({"rdb_last_bgsave_status": "err"}, "error broker.saving"),
         ({"role": "slave"}, "error broker.replica"),
+        ({"redis_version": "6.0.5"}, "error broker.version"),
+        ({"redis_version": "5.0"}, "error broker.version"),
     ],
 )
 def test_each_fault_is_found_alone(changed: dict[str, Any], code: str) -> None:
     assert found(**changed) == [code]
+
+
+def test_the_first_version_that_can_be_looked_through_is_new_enough() -> None:
+    for version in ("6.0.6", "6.2", "7.2.4", "255.255.255", ""):
+        assert found(redis_version=version) == ["fine broker.fine"]
 
 
 def test_memory_without_a_limit_is_never_full() -> None:
