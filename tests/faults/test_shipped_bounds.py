@@ -1,5 +1,7 @@
 """The bounds that the README promises, with the values that are shipped: nothing is at a tenth here."""
 
+import signal
+import sys
 import time
 
 import pytest
@@ -13,6 +15,8 @@ from tests.support.station import Station
 
 pytestmark = pytest.mark.databases("postgres")
 
+#: Seconds until a container that was told to stop is killed, where nothing is set.
+CONTAINER = 10
 #: Seconds, as promised; and what a busy machine may add.
 RESCUED, TAKEOVER, SLACK = 45, 15, 5
 
@@ -42,3 +46,19 @@ def test_a_killed_leader_and_then_a_killed_worker_are_made_good_in_time(station:
     rows = balance(station, [id, due])
     assert [row["attempt"] for row in rows] == [2, 1]
     assert time.monotonic() - killed < RESCUED + SLACK + 10
+
+
+def test_a_container_that_is_stopped_hands_its_jobs_back_before_it_is_killed(station: Station) -> None:
+    """Row 10b: the soft shutdown as shipped ends within a container's grace."""
+    station.beat()
+    command = [sys.executable, "-m", "celery", "-A", "config", "worker", "-Q", "default", "-c", "1", "-n", "stopped@%h"]
+    stopped = station.start("stopped", command, {"REMAP_SIGTERM": "SIGQUIT"})
+    id = station.post(hangs_once)
+    began(station, id)
+    with timed("10b", "the worker's end s, as shipped"):
+        stopped.signal(signal.SIGTERM)
+        assert stopped.popen.wait(CONTAINER) == 0
+    station.worker(concurrency=1, name="next")
+    began(station, id, times=2, timeout=SLACK * 3)
+    [row] = balance(station, [id], given_back=1)
+    assert (row["attempt"], row["crashes"]) == (1, 0)
