@@ -6,9 +6,9 @@ from collections import Counter
 
 import pytest
 
-from jobs.broker import CANARY, EPOCH
+from jobs.broker import EPOCH
 from tests.support.callers import bulk, check_once, ids, posts
-from tests.support.hints import connect, lists
+from tests.support.hints import canaries, connect, hints, lists
 from tests.support.station import Station
 
 pytestmark = pytest.mark.databases("postgres")
@@ -28,9 +28,7 @@ def running(fresh_station: Station) -> Station:
 
 def waiting(station: Station, queue: str = "heavy") -> tuple[int, int]:
     """(hints, canaries) in Redis."""
-    messages = [message for found in lists(station, queue).values() for message in found]
-    probes = sum(message.startswith(CANARY) for message in messages)
-    return len(messages) - probes, probes
+    return len(hints(station, queue)), canaries(station, queue)
 
 
 def test_half_of_a_long_queue_that_never_gets_empty_runs_all_the_same(running: Station) -> None:
@@ -67,8 +65,7 @@ def test_a_backlog_that_redis_forgot_is_rung_at_once_and_once(running: Station) 
     running.valkey.flushall()
     running.wait(lambda: waiting(running)[0] >= len(accepted), AT_ONCE, "the backlog to be rung again")
     time.sleep(2)  # many turns
-    found = [message for messages in lists(running, "heavy").values() for message in messages]
-    rung = Counter(json.loads(message)["headers"]["id"] for message in found if not message.startswith(CANARY))
+    rung = Counter(json.loads(message)["headers"]["id"] for message in hints(running, "heavy"))
     assert set(rung) == set(accepted)
     # A ring whose answer comes too late is done again.
     assert rung == Counter(accepted) or "can't be rung" in running.processes[0].output()

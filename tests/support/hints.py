@@ -20,13 +20,23 @@ def connect(station: Station) -> redis.Redis:
 
 def lists(station: Station, queue: str = "default") -> dict[bytes, list[bytes]]:
     """The messages of a queue by the name of the list they lie in, without the clock's canaries."""
-    found: dict[bytes, list[bytes]] = {}
+    return {
+        key: messages
+        for key, found in _raw(station, queue).items()
+        if (messages := [message for message in found if not message.startswith(CANARY)])
+    }
+
+
+def canaries(station: Station, queue: str = "default") -> int:
+    """How many probes of the clock lie in this queue's lists."""
+    return sum(message.startswith(CANARY) for found in _raw(station, queue).values() for message in found)
+
+
+def _raw(station: Station, queue: str) -> dict[bytes, list[bytes]]:
     with connect(station) as client:
-        for key in client.scan_iter(LISTS.format(queue), count=1000):
-            if client.type(key) == b"list":
-                part: Any = client.lrange(key, 0, -1)
-                found[key] = [message for message in part if not message.startswith(CANARY)]
-    return {key: messages for key, messages in found.items() if messages}
+        keys = [key for key in client.scan_iter(LISTS.format(queue), count=1000) if client.type(key) == b"list"]
+        found: dict[bytes, Any] = {key: client.lrange(key, 0, -1) for key in keys}
+    return found
 
 
 def hints(station: Station, queue: str = "default") -> list[bytes]:
