@@ -7,6 +7,8 @@ SHELL := /bin/sh
 PYTEST ?=
 # Tests at once: acceptance tests start whole stations, each with several processes.
 TEST_PROCESSES ?= 2
+# A file's tests stay together; the longest files stand first, so that none is left to the end.
+TOGETHER = -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
 
 # Development, unless the environment or .env says otherwise.
 ifeq ($(shell grep -s '^DEBUG=' .env),)
@@ -15,7 +17,7 @@ export DEBUG
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help run check test bench unit acceptance lint format migrations env env-dev browser clean
+.PHONY: help run check test bench unit acceptance faults lint format migrations env env-dev browser clean
 
 help: ## List these words
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -26,17 +28,21 @@ run: env ## Start everything: console, API, workers, beat, embedded Valkey (PORT
 check: lint unit ## The quick part: lint, types, import rules, migrations, unit tests
 
 test: lint browser ## Every test, with real servers and a real browser
-	$(BIN)/python -m pytest tests -n $(TEST_PROCESSES) --dist loadfile $(PYTEST)
-	TEST_DATABASE=postgres $(BIN)/python -m pytest tests/unit -n $(TEST_PROCESSES) --dist loadfile $(PYTEST)
+	$(BIN)/python -m pytest tests/faults tests/acceptance tests/unit $(TOGETHER) $(PYTEST)
+	TEST_DATABASE=postgres $(BIN)/python -m pytest tests/unit $(TOGETHER) $(PYTEST)
 
-bench: env-dev ## Drain 2,000 jobs beside plain Celery, and print the ratios
+bench: env-dev ## Drain 2,000 jobs beside plain Celery, and ring 1,000 due jobs a second
 	$(BIN)/python -m bench.smoke
+	$(BIN)/python -m bench.dispatch
 
 unit: env-dev ## The unit tests
 	$(BIN)/python -m pytest tests/unit -n $(TEST_PROCESSES) $(PYTEST)
 
 acceptance: browser ## The tests that start whole stations
-	$(BIN)/python -m pytest tests/acceptance -n $(TEST_PROCESSES) --dist loadfile $(PYTEST)
+	$(BIN)/python -m pytest tests/acceptance $(TOGETHER) $(PYTEST)
+
+faults: env-dev ## The tests that break things (FAULT_SECONDS=180: the length of the random one)
+	$(BIN)/python -m pytest tests/faults $(TOGETHER) $(PYTEST)
 
 lint: env-dev ## Style, types, import rules, missing migrations
 	$(BIN)/ruff check .

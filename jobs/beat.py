@@ -28,6 +28,7 @@ class LedgerScheduler(DatabaseScheduler):
     clock: Clock | None = None
     led = False
     closed = False
+    ticking = False
     #: Redis was asked whether it can be trusted; with what this process ends when it can't.
     asked = False
     exit_code: Any = None
@@ -65,20 +66,25 @@ class LedgerScheduler(DatabaseScheduler):
         if not leads:
             return conf().dispatch_every
         try:
+            self.ticking = True
             return float(super().tick(*args, **kwargs))
         except (DatabaseError, InterfaceError) as error:
             logger.warning("Beat can't reach the database: %s", str(error).strip())
         except Exception:
             logger.exception("Beat stumbled, and goes on")
+        finally:
+            self.ticking = False
         # The stock scheduler may have been stopped while it read its rows: it reads them afresh.
         self.led = False
         return conf().dispatch_every
 
     def close(self) -> None:
+        """Called by Celery's signal handler, perhaps in the middle of a tick, and again when the tick has ended."""
         self.closed = True
         if self.clock:
             self.clock.stop()
-        super().close()
+        if not self.ticking:
+            super().close()
         if self.exit_code:
             raise SystemExit(self.exit_code)
 

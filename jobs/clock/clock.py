@@ -53,7 +53,7 @@ class Clock(threading.Thread):
         while not self.over.is_set():
             self.tick()
             self.over.wait(self.until_next())
-        connections[self.using].close()
+        self.leader.resign()
 
     def tick(self) -> None:
         """Renew the lead, then what is due. A database that is gone ends the tick."""
@@ -113,7 +113,7 @@ class Clock(threading.Thread):
         return max(0.01, at - time.monotonic())
 
     def stop(self) -> None:
-        """End the duties and give the lead away."""
+        """End the duties and give the lead away, in the clock's own thread: the one that calls may be a signal handler
+        in the middle of a statement, whose connection takes no other then."""
         self.over.set()
         self.join(timeout=5)
-        self.leader.resign()

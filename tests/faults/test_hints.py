@@ -14,7 +14,7 @@ from tests.support.station import Station
 pytestmark = pytest.mark.databases("postgres")
 
 #: Seconds in which everything is rung again that Redis forgot (half a second, here at a tenth), with slack.
-AT_ONCE = 5
+AT_ONCE = 15
 
 
 @pytest.fixture

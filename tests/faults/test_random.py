@@ -79,7 +79,10 @@ def test_a_stopped_drill_leaves_its_journal_and_no_process(fresh_station: Statio
     assert "gives no verdict. Journal and logs lie in" in drill.output()
     assert _of_drill(station) == []
     assert list(station.data.glob("drill/*/journal"))
-    assert station.sql("SELECT id FROM jobs_job WHERE state IN ('queued', 'scheduled', 'retrying')") == []
+    assert (
+        station.sql("SELECT id FROM jobs_job WHERE queue = 'drill' AND state IN ('queued', 'scheduled', 'retrying')")
+        == []
+    )
 
 
 @pytest.mark.databases("sqlite")

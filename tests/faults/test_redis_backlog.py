@@ -34,7 +34,8 @@ def test_a_backlog_outlives_redis_and_its_worker(fresh_station: Station) -> None
     station.wait(lambda: len(done(station)) > before + 200, what="work to go on")
     second.kill()
     station.wait(lambda: not station.sql("SELECT id FROM jobs_job WHERE state = 'running'"), what="a rescue")
-    rows = station.sql("SELECT id, state FROM jobs_job")
+    # Not those of a schedule that was due.
+    rows = [row for row in station.sql("SELECT id, state FROM jobs_job") if row["id"] in accepted]
     assert {row["id"] for row in rows} == accepted
     assert {row["state"] for row in rows} <= {"queued", "retrying", "succeeded"}
     tell("14", "lost", BACKLOG - len(rows))
@@ -51,8 +52,9 @@ def test_a_backlog_of_which_redis_has_nothing_is_rung_again(fresh_station: Stati
     station.valkey.start()
     with timed("14", "2,000 jobs rung again in an empty Redis (s, a tenth of the shipped times, with beat's start)"):
         station.beat()
-        station.wait(lambda: rung(station) == accepted, timeout=60, what="all to be rung")
-    assert len(hints(station)) == AGAIN, "rung twice"
+        station.wait(lambda: rung(station) >= accepted, timeout=60, what="all to be rung")
+    found = [job_id for job_id in rung_ids(station) if job_id in accepted]
+    assert len(found) == AGAIN, "rung twice"
     worker = station.worker("default", concurrency=2)
     station.wait(lambda: len(done(station)) > 100, what="work to go on")
     assert worker.running
@@ -73,7 +75,12 @@ def done(station: Station) -> set[str]:
 
 def rung(station: Station) -> set[str]:
     """The jobs that Redis has a message of."""
-    return {json.loads(message)["headers"]["id"] for message in hints(station)}
+    return set(rung_ids(station))
+
+
+def rung_ids(station: Station) -> list[str]:
+    """The job of each message in Redis."""
+    return [json.loads(message)["headers"]["id"] for message in hints(station)]
 
 
 def unrung(station: Station) -> set[str]:
