@@ -6,6 +6,7 @@ import pytest
 
 from tests.plain_tasks import journaled
 from tests.support.accounts import balance
+from tests.support.figures import tell
 from tests.support.outages import away, stopped
 from tests.support.station import Station
 
@@ -45,4 +46,5 @@ def test_a_minute_without_the_database_costs_nothing_but_the_minute(fresh_statio
     rows = balance(station, [ending, third, lasting, *due, *waiting])
     assert [(row["state"], row["attempt"], row["crashes"]) for row in rows] == [("succeeded", 1, 0)] * len(rows)
     assert [station.journal().count(f"start {row['id']}") for row in rows] == [1] * len(rows)
-    print(f"the first job ended {first:.1f} s, the due ones had begun {dispatched:.1f} s after the outage")
+    tell("09", "first job ends after 60 s without the database (s, shipped times)", first)
+    tell("09", "due jobs have begun (s, shipped times)", dispatched)

@@ -9,7 +9,7 @@ import pytest
 from tests.plain_tasks import journaled
 from tests.plain_tasks.breaking import hangs_once
 from tests.support.accounts import balance
-from tests.support.breaking import BREAKING, began
+from tests.support.breaking import BREAKING, began, tell_worker
 from tests.support.figures import timed
 from tests.support.station import Station
 
@@ -19,6 +19,8 @@ pytestmark = pytest.mark.databases("postgres")
 CONTAINER = 10
 #: Seconds, as promised; and what a busy machine may add.
 RESCUED, TAKEOVER, SLACK = 45, 15, 5
+#: Seconds: a lease beyond the hard limit, and what the rescuer's next look and the first wait after a crash add.
+LEASE_MARGIN, LOOK, FIRST_WAIT = 30, 5, 5
 
 
 @pytest.fixture(scope="module")
@@ -62,3 +64,19 @@ def test_a_container_that_is_stopped_hands_its_jobs_back_before_it_is_killed(sta
     began(station, id, times=2, timeout=SLACK * 3)
     [row] = balance(station, [id], given_back=1)
     assert (row["attempt"], row["crashes"]) == (1, 0)
+
+
+def test_a_job_that_nobody_stops_at_its_limit_is_taken_from_its_worker_when_its_lease_ends(station: Station) -> None:
+    """A stuck main process keeps no limit, though its heart beats."""
+    station.beat()
+    station.worker(concurrency=1, name="stuck")
+    id = station.post(hangs_once, time_limit=2)
+    began(station, id)
+    station.call(tell_worker, station.job(id)["worker"], "stall", {"until": f"enough of {id}"})
+    station.wait(lambda: f"stall until enough of {id}" in station.journal())
+    station.worker(concurrency=1, name="next")
+    with timed("08", "a job of 2 s at most, of a stuck worker, runs elsewhere s"):
+        began(station, id, times=2, timeout=2 + LEASE_MARGIN + LOOK + FIRST_WAIT + SLACK)
+    [row] = balance(station, [id])
+    assert (row["state"], row["attempt"], row["crashes"]) == ("succeeded", 2, 1)
+    station.write(f"enough of {id}")
