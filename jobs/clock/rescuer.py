@@ -13,6 +13,7 @@ from django.db.models.functions import Now
 from jobs.conf import conf
 from jobs.errors import DATABASE_DOWN
 from jobs.ledger import current, settle
+from jobs.ledger.errbacks import aside
 from jobs.ledger.locks import RowLocked
 from jobs.lifecycle.moment import now
 from jobs.models import Job, Worker
@@ -81,4 +82,4 @@ def _end_attempt(job: Job, using: str) -> None:
     logger.warning("Job %s is rescued: %s", job.id, lost)
     with current.active(held):
         if settle.crashed(held, lost, settle.context_of(job), current_app.backend) and held.inside:
-            settle.aside(held.afterwards)
+            aside(held.afterwards)

@@ -12,7 +12,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from jobs.conf import conf
-from jobs.ledger import current, settle
+from jobs.ledger import current, postponed
 from jobs.lifecycle.moment import now
 from jobs.models import Worker
 
@@ -57,7 +57,7 @@ class Heartbeat(threading.Thread):
             facts = {**self.facts, "skew": round((now(self.using) - timezone.now()).total_seconds(), 3)}
             if not workers.filter(id=current.PROCESS).update(heartbeat_at=Now(), stopped_at=None, facts=facts):
                 workers.create(id=current.PROCESS, started_at=Now(), heartbeat_at=Now(), facts=facts, **self.row)
-            return not settle.settle_postponed()
+            return not postponed.write_postponed()
         except (DatabaseError, InterfaceError) as error:
             logger.warning("The worker's heartbeat can't be written: %s", error)
             return False
@@ -69,7 +69,7 @@ class Heartbeat(threading.Thread):
         self.over.set()
         self.join(timeout=5)
         try:
-            settle.settle_postponed()
+            postponed.write_postponed()
             Worker.objects.using(self.using).filter(id=current.PROCESS).update(stopped_at=Now())
         except (DatabaseError, InterfaceError) as error:
             logger.warning("The worker's end can't be written: %s", error)

@@ -17,6 +17,8 @@ from jobs import lifecycle
 from jobs.ledger import current, settle
 from jobs.ledger.chording import ChordBackend
 from jobs.ledger.current import Claim
+from jobs.ledger.ending import settled
+from jobs.ledger.errbacks import aside
 from jobs.lifecycle import Failure, ResultRow
 from jobs.messages import storable
 from jobs.models import Job
@@ -55,7 +57,7 @@ class LedgerBackend(ChordBackend):
             parts.append(partial(settle.free_slot, held))
         if request and request.chord:
             parts.append(partial(_call, "on_chord_part_return", request, state, None))
-        settle.settled(held, partial(lifecycle.succeed, held.id, held.token, row, using=held.using), and_then=parts)
+        settled(held, partial(lifecycle.succeed, held.id, held.token, row, using=held.using), and_then=parts)
 
     def mark_as_failure(
         self,
@@ -82,7 +84,7 @@ class LedgerBackend(ChordBackend):
         parts = [store]
         if request is not None and request.errbacks:
             parts.append(partial(_call, "_call_task_errbacks", request, exc, traceback))
-        settle.settled(
+        settled(
             held,
             partial(lifecycle.die, held.id, held.token, reason, failure, outcome=outcome, using=held.using),
             and_then=parts,
@@ -118,7 +120,7 @@ class LedgerBackend(ChordBackend):
             self._revoke_waiting(task_id, reason, store if store_result else None)
         elif not held.settled:
             failure = Failure("TaskRevokedError", reason)
-            settle.settled(
+            settled(
                 held,
                 partial(lifecycle.cancel_running, held.id, held.token, failure, using=held.using),
                 and_then=[*([store] if store_result else []), partial(settle.tell_cancelled, held, reason)],
@@ -178,7 +180,7 @@ class LedgerBackend(ChordBackend):
         if held is not None:
             held.afterwards.append(call)
         else:
-            transaction.on_commit(partial(settle.aside, [call]), using=self.using, robust=True)
+            transaction.on_commit(partial(aside, [call]), using=self.using, robust=True)
 
     def _is_inline(self, errback: Any) -> bool:
         """Celery's own rule: a new-style errback takes more than the id."""

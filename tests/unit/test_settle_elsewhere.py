@@ -17,7 +17,8 @@ from django.db import OperationalError, connection, connections
 from jobs import lifecycle
 from jobs.clock import rescuer
 from jobs.conf import conf
-from jobs.ledger import current, execution, results, settle, spool
+from jobs.ledger import current, execution, postponed, results, settle, spool
+from jobs.ledger.ending import Ending
 from jobs.models import Job
 from jobs.states import Reason, State
 from tests import plain_tasks
@@ -36,7 +37,7 @@ def own_spool(settings: Any, tmp_path: Path) -> Iterator[None]:
     settings.JOBS = {**settings.JOBS, "PATIENCE": 0}
     conf.cache_clear()
     yield
-    settle.postponed.clear()
+    postponed.postponed.clear()
     conf.cache_clear()
 
 
@@ -87,7 +88,7 @@ def test_a_row_that_somebody_keeps_locked_stops_no_parent(locked: str) -> None:
     assert time.monotonic() - start < 5
     assert row(locked).state == State.RUNNING
     connections["other"].rollback()
-    settle.settle_postponed()
+    postponed.write_postponed()
     assert row(locked).state == State.DEAD
 
 
@@ -98,11 +99,11 @@ def test_an_outcome_that_meets_a_lock_stops_neither_the_heartbeat_nor_the_others
         assert spool.keep(partial(lifecycle.succeed, job_id, fence, None, using=USING))
         time.sleep(0.02)  # the locked one is the older one
     start = time.monotonic()
-    settle.settle_postponed()
+    postponed.write_postponed()
     assert time.monotonic() - start < 5
     assert row(free).state == State.SUCCEEDED
     connections["other"].rollback()
-    settle.settle_postponed()
+    postponed.write_postponed()
     assert row(locked).state == State.SUCCEEDED
 
 
@@ -116,7 +117,7 @@ def test_an_outcome_that_the_database_never_takes_keeps_no_other_from_being_told
         held = current.Claim(crashed, fence, USING, patient=False)
         assert settle.crashed(held, WorkerLostError("gone"), None, current_app.backend)
     with pytest.raises(OperationalError):
-        settle.settle_postponed()
+        postponed.write_postponed()
     assert row(job_id).state == State.SUCCEEDED
     assert row(crashed).state == State.RETRYING
     assert spool.waiting() == 1
@@ -142,8 +143,8 @@ def test_a_postponed_death_calls_its_inline_errbacks_once(journal: Callable[[], 
     with current.active(held), wrapper:
         settle.crashed(held, WorkerLostError("gone"), context, current_app.backend)
     assert (row(job_id).state, journal()) == (State.RUNNING, [])
-    settle.settle_postponed()
-    settle.settle_postponed()
+    postponed.write_postponed()
+    postponed.write_postponed()
     assert row(job_id).state == State.DEAD
     wait_for(lambda: journal() == [f"error of {job_id}: gone"])
 
@@ -151,13 +152,13 @@ def test_a_postponed_death_calls_its_inline_errbacks_once(journal: Callable[[], 
 def test_a_slow_errback_of_what_is_told_late_does_not_silence_the_worker(monkeypatch: pytest.MonkeyPatch) -> None:
     job_id, _ = running("x", task=fail, link_error=slow_errback.s())
     held = settle.claim_of(row(job_id), USING)
-    ending = settle.Ending(
+    ending = Ending(
         held,
         partial(lifecycle.die, job_id, held.token, Reason.EXHAUSTED, NO, using=USING),
         [partial(results._call, "_call_task_errbacks", settle.context_of(row(job_id)), ValueError("x"), None)],
     )
     assert spool.keep(ending.write_late)
-    check_aside(settle.settle_postponed)
+    check_aside(postponed.write_postponed)
 
 
 def check_aside(act: Callable[[], Any]) -> None:
@@ -205,7 +206,7 @@ def test_a_database_that_leaves_while_a_chords_body_is_posted_fails_nobody() -> 
 
     with connection.execute_wrapper(leave):
         deliver(add, two)
-    settle.settle_postponed()
+    postponed.write_postponed()
     assert left
     assert row(two).state == State.SUCCEEDED
     assert row(body.id).state == State.QUEUED
@@ -225,7 +226,7 @@ def test_a_claim_whose_answer_was_lost_is_given_back(monkeypatch: pytest.MonkeyP
     assert done.info.state == "REJECTED"
     assert row(job_id).state == State.RUNNING
     bell.flushall()
-    settle.settle_postponed()
+    postponed.write_postponed()
     assert (row(job_id).state, row(job_id).attempt, row(job_id).crashes) == (State.QUEUED, 0, 0)
     assert rung(bell) == [job_id]
 

@@ -18,7 +18,7 @@ from django_celery_results.models import TaskResult
 from dlq.models import DeadLetter
 from jobs.conf import conf
 from jobs.errors import DATABASE_DOWN
-from jobs.ledger import current, execution, settle, spool
+from jobs.ledger import current, execution, postponed, settle, spool
 from jobs.models import Attempt, Job
 from tests.plain_tasks import add, breakable, flaky, note, quiet, total
 from tests.support.moves import deliver, queued, row
@@ -75,7 +75,7 @@ def ended_in_outage(task: Any, job_id: str) -> Any:
 
 
 def tell() -> None:
-    settle.settle_postponed()
+    postponed.write_postponed()
     assert spool.waiting() == 0
     assert spool.unreadable() == []
 
@@ -229,9 +229,9 @@ def test_much_to_tell_does_not_silence_a_worker(settings: Any) -> None:
             deliver(note, job_id)
     settings.JOBS = {**settings.JOBS, "HEARTBEAT": 0}
     conf.cache_clear()
-    assert settle.settle_postponed() == 0
+    assert postponed.write_postponed() == 0
     assert spool.waiting() == 3
     settings.JOBS = {**settings.JOBS, "HEARTBEAT": 10}
     conf.cache_clear()
-    assert settle.settle_postponed() == 3
+    assert postponed.write_postponed() == 3
     assert {row(job_id).state for job_id in jobs} == {"succeeded"}
