@@ -123,6 +123,18 @@ def test_the_machine_is_drawn_as_it_is() -> None:
         assert word in DOCS["architecture.md"], word
 
 
+def test_each_row_of_the_page_on_reliability_names_tests_that_are_there() -> None:
+    rows = [line.rsplit("|", 2)[1] for line in DOCS["reliability.md"].splitlines() if "`test_" in line]
+    assert len(rows) > 30
+    for call in (call for row in rows for call in row.strip().strip("`").split(";")):
+        files, _, words = call.strip().partition(" -k ")
+        code = "".join((ROOT / "tests" / "faults" / file).read_text() for file in files.split())
+        names = " ".join(re.findall(r"^def (test_\w+)", code, re.MULTILINE))
+        assert names, files
+        for word in words.strip('"').split(" or ") if words else ():
+            assert word in names, call
+
+
 def test_pictures_are_small() -> None:
     pictures = list((ROOT / "docs" / "images").glob("*.png"))
     assert pictures
