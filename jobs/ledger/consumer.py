@@ -12,6 +12,7 @@ from jobs import lifecycle, pulse
 from jobs.conf import conf
 from jobs.ledger import children, undecodable
 from jobs.ledger.heartbeat import Heartbeat
+from jobs.ledger.locks import RowLocked, impatient
 from jobs.messages import dumps
 from jobs.models import Job
 from jobs.safety import end_if_unsafe
@@ -126,8 +127,9 @@ class LedgerConsumer(Consumer):
         logger.error("Job %s is held: this worker knows no task %r", job_id, name)
         using = router.db_for_write(Job)
         try:
-            lifecycle.hold_unknown(str(job_id), using)
-        except (DatabaseError, InterfaceError) as error:
+            with impatient(using):
+                lifecycle.hold_unknown(str(job_id), using)
+        except (DatabaseError, InterfaceError, RowLocked) as error:
             logger.warning("The hold of job %s can't be written (%s); it is rung again later", job_id, error)
         finally:
             connections[using].close()

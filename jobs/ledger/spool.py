@@ -27,6 +27,8 @@ logger = logging.getLogger(__name__)
 
 #: What an entry's file is called; one that can't be told is set aside under the second suffix, for a person.
 SUFFIX, ASIDE = ".entry", ".unreadable"
+#: An entry is written in a moment: a draft this old (seconds) was left.
+DRAFT_LEFT = 3600
 
 
 class Entry:
@@ -89,6 +91,7 @@ def tell_all(down: tuple[type[Exception], ...]) -> int:
     Ends after half a heartbeat, which waits for it: a worker that has much to tell must not fall silent over it.
     """
     told, until = 0, time.monotonic() + conf().heartbeat / 2
+    _remove_drafts()
     first: Exception | None = None
     for path in _entries():
         entry = _locked(path) if time.monotonic() < until else None
@@ -135,6 +138,14 @@ def _entries() -> Iterator[Path]:
         with suppress(FileNotFoundError):
             found.append((path.stat().st_mtime, path))
     yield from (path for _, path in sorted(found))
+
+
+def _remove_drafts() -> None:
+    """Of processes that were killed while they wrote."""
+    for path in directory().glob("*.draft"):
+        with suppress(OSError):
+            if time.time() - path.stat().st_mtime > DRAFT_LEFT:
+                path.unlink()
 
 
 def _locked(path: Path) -> Entry | None:

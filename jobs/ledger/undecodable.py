@@ -7,6 +7,7 @@ from celery import current_app
 from django.db import DatabaseError, InterfaceError, connections, router, transaction
 
 from jobs.ledger import spool
+from jobs.ledger.locks import RowLocked, impatient
 from jobs.messages import readable
 from jobs.models import Job
 from jobs.signals import message_undecodable
@@ -23,14 +24,16 @@ def keep(raw: bytes, queue: str, error: Exception, *, job_id: str = "") -> None:
     """File it; with the database down the spool keeps it until it can be filed. Never raises, never waits."""
     logger.error("A message in queue %s can't be read: %s", queue, error)
     filing = partial(file, raw, queue, type(error).__name__, str(error), job_id)
+    using = router.db_for_write(Job)
     try:
-        filing()
-    except (DatabaseError, InterfaceError) as down:
+        with impatient(using):
+            filing()
+    except (DatabaseError, InterfaceError, RowLocked) as down:
         logger.warning("The dead letter can't be written yet: %s", str(down).strip())
         if not spool.keep(filing):
             logger.critical("A message could be kept nowhere: %r", raw[:10_000])
     finally:
-        connections[router.db_for_write(Job)].close()
+        connections[using].close()
 
 
 def file(raw: bytes, queue: str, error: str, message: str, job_id: str) -> None:

@@ -214,6 +214,16 @@ def test_an_error_that_cant_be_pickled_is_kept_as_celery_keeps_it() -> None:
     assert spool.tell_all(DATABASE_DOWN) == 1
 
 
+def test_a_draft_that_a_killed_process_left_is_removed_after_an_hour() -> None:
+    spool.directory().mkdir(parents=True)
+    old, fresh = (spool.directory() / f"{name}.draft" for name in ("old", "fresh"))
+    for draft in (old, fresh):
+        draft.write_bytes(b"half an en")
+    os.utime(old, (0, 0))
+    assert spool.tell_all(DATABASE_DOWN) == 0
+    assert (old.exists(), fresh.exists()) == (False, True)
+
+
 def test_only_this_user_may_read_it() -> None:
     assert spool.keep(partial(os.getpid))
     [entry] = spool.directory().iterdir()
