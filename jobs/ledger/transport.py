@@ -18,8 +18,8 @@ logger = logging.getLogger(__name__)
 class NotAMessage(ValueError):
     """JSON, but not what kombu publishes."""
 
-    def __init__(self, value: Any) -> None:
-        super().__init__(f"A message is a JSON object with body, headers and properties, this is {type(value)}.")
+    def __init__(self) -> None:
+        super().__init__("A message is a JSON object with body, headers and properties; these bytes are none.")
 
 
 class LedgerChannel(stock.Channel):
@@ -54,7 +54,7 @@ class LedgerChannel(stock.Channel):
         try:
             message = loads(bytes_to_str(raw))
             if not _has_its_parts(message):
-                raise NotAMessage(message)
+                raise NotAMessage
             self.Message(message, channel=self)
         except Exception as error:  # noqa: BLE001  (whatever bytes make a parser say)
             undecodable.keep(raw, queue, error)
@@ -65,7 +65,7 @@ class LedgerChannel(stock.Channel):
         """Remote control comes this way. What somebody published there that is no message ends no worker."""
         try:
             if not _has_its_parts(message):
-                raise NotAMessage(message)
+                raise NotAMessage
             self.Message(message, channel=self)
         except Exception as error:  # noqa: BLE001  (whatever bytes make a parser say)
             logger.warning("What was published to %s can't be read: %s", exchange, error)
