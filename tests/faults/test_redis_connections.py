@@ -5,10 +5,12 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.support.accounts import balance
 from tests.support.callers import BACK, SLACK, check_back, check_bounded, check_once, ids, posts, storming
 from tests.support.figures import timed
 from tests.support.network import Network, network
 from tests.support.station import Station
+from tests.support.variants import CANCELLING, variables
 
 pytestmark = pytest.mark.databases("postgres")
 
@@ -38,6 +40,20 @@ def test_a_cut_connection_ends_no_running_job_and_starts_none_twice(running: Sta
     with timed("18", "back to work (s)"):
         again = check_back(running)
     check_once(running, [*accepted, again])
+
+
+def test_jobs_that_a_worker_interrupts_over_a_cut_connection_run_again_and_count_no_attempt(running: Station) -> None:
+    """Row 18b: `worker_cancel_long_running_tasks_on_connection_loss`; plain Celery trades a duplicate for it."""
+    with variables(running, DJANGO_SETTINGS_MODULE=CANCELLING):
+        running.worker("heavy", concurrency=2)
+    accepted = ids(running.call(posts, 2, 3.0, queue="heavy"))
+    for id in accepted:
+        running.wait_state(id, "running")
+    assert running.valkey.cut() > 0
+    rows = balance(running, accepted, given_back=1)
+    assert [(row["state"], row["attempt"], row["crashes"]) for row in rows] == [("succeeded", 1, 0)] * 2
+    assert [running.journal().count(f"start {id}") for id in accepted] == [2, 2]
+    assert [running.journal().count(f"end {id}") for id in accepted] == [1, 1]
 
 
 def test_connections_that_are_cut_again_and_again_lose_and_double_nothing(running: Station) -> None:

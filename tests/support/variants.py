@@ -7,6 +7,7 @@ from tests.support.station import Station
 
 #: Settings modules of processes that tests start.
 BRIEF = "tests.support.brief_settings"
+CANCELLING = "tests.support.cancelling_settings"
 HURRIED = "tests.support.hurried_settings"
 RETRYING = "tests.support.retrying_settings"
 SMALL_SPOOL = "tests.support.small_spool_settings"
