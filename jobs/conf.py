@@ -68,6 +68,14 @@ class Conf:
     max_crashes: int = 3
     #: Bytes of outcomes that a host keeps in DATA_DIR while the database is down; beyond, workers wait.
     spool_bytes: int = 256 * 1024 * 1024
+    #: A duty of the clock that takes longer than this goes on in its next turn: due jobs come first.
+    turn: float = 0.25
+    #: The clock, a worker's parent and its heartbeat wait this long for a row that somebody has locked.
+    lock_patience: float = 0.25
+    #: A process whose pulse is younger than this lives, however short its heartbeat is.
+    pulse_fresh: float = 5
+    #: Files that killed processes left in the spool and, of other hosts, among the pulses, are removed after this.
+    leftover_after: float = 86_400
     #: Rows moved by one statement of the clock.
     batch: int = 500
     #: A chord's header that is drawn from a generator is posted in parts, this often (seconds).

@@ -16,10 +16,6 @@ from django.conf import settings
 
 from jobs.conf import conf
 
-#: A pulse is at least this long fresh (seconds), however short the heartbeat is.
-FRESH_AT_LEAST = 5.0
-#: What another host left in a shared DATA_DIR is removed after a day.
-LEFT = 86_400.0
 PROC = Path("/proc")
 #: The files that this process has made.
 _made: set[Path] = set()
@@ -84,7 +80,7 @@ def end(kind: str, name: str = "") -> None:
 
 def bound() -> float:
     """Seconds after which a pulse is stale."""
-    return max(FRESH_AT_LEAST, 3 * conf().heartbeat)
+    return max(conf().pulse_fresh, 3 * conf().heartbeat)
 
 
 def directory() -> Path:
@@ -119,7 +115,7 @@ def _pulse(path: Path) -> Pulse | None:
         return None
     here = host == _safe(socket.gethostname())
     lives = here and _runs(int(pid)) and _born(int(pid)) == born
-    if (here and not lives) or (not here and age > LEFT):
+    if (here and not lives) or (not here and age > conf().leftover_after):
         path.unlink(missing_ok=True)
     return Pulse(name, int(pid), age) if lives else None
 

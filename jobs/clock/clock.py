@@ -16,9 +16,6 @@ from jobs.ledger.locks import RowLocked, impatient
 
 logger = logging.getLogger(__name__)
 
-#: Seconds that the long work of a tick takes at most: a due job is rung within one.
-MOMENT = 0.25
-
 
 @dataclass
 class Duty:
@@ -69,7 +66,7 @@ class Clock(threading.Thread):
 
     def _tick(self) -> None:
         if self.leader.lead():
-            until = time.monotonic() + MOMENT
+            until = time.monotonic() + conf().turn
             for duty in self.duties:
                 self.turn(duty, until)
         else:

@@ -3,11 +3,9 @@
 from collections.abc import Iterator
 
 from jobs import retention
-
-#: Seconds a turn: a due job is rung within one.
-MOMENT = 0.25
+from jobs.conf import conf
 
 
 def prune_results(_using: str) -> Iterator[dict[str, int]]:
     """Delete expired results for a moment; how many, by name."""
-    yield retention.prune_results(MOMENT)
+    yield retention.prune_results(conf().turn)

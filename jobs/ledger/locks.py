@@ -8,10 +8,9 @@ from typing import Any
 from django.db import OperationalError, connections, transaction
 from psycopg.errors import LockNotAvailable
 
+from jobs.conf import conf
 from jobs.errors import JobError
 
-#: Seconds that a statement of theirs waits for a lock.
-PATIENCE = 0.25
 #: Statements that change nothing, and the one that is put before the others.
 HARMLESS = ("SELECT", "SET LOCAL")
 
@@ -21,7 +20,7 @@ class RowLocked(JobError):
 
     def __init__(self) -> None:
         super().__init__(
-            f"A row has been locked for {PATIENCE:g} s by an open transaction; it is tried again. "
+            f"A row has been locked for {conf().lock_patience:g} s by an open transaction; it is tried again. "
             "If it stays so, see pg_stat_activity for sessions that are 'idle in transaction'."
         )
 
@@ -44,7 +43,7 @@ def _limited(execute: Callable[..., Any], sql: str, params: Any, many: bool, con
     try:
         with transaction.atomic(using=alias, savepoint=False):
             with connections[alias].cursor() as cursor:
-                cursor.execute(f"SET LOCAL lock_timeout = {int(PATIENCE * 1000)}")
+                cursor.execute(f"SET LOCAL lock_timeout = {int(conf().lock_patience * 1000)}")
             return execute(sql, params, many, context)
     except OperationalError as error:
         if isinstance(error.__cause__, LockNotAvailable):

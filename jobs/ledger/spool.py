@@ -27,8 +27,6 @@ logger = logging.getLogger(__name__)
 
 #: What an entry's file is called; one that can't be told is set aside under the second suffix, for a person.
 SUFFIX, ASIDE = ".entry", ".unreadable"
-#: An entry is written in a moment: a draft this old (seconds) was left.
-DRAFT_LEFT = 3600
 
 
 class Entry:
@@ -144,7 +142,7 @@ def _remove_drafts() -> None:
     """Of processes that were killed while they wrote."""
     for path in directory().glob("*.draft"):
         with suppress(OSError):
-            if time.time() - path.stat().st_mtime > DRAFT_LEFT:
+            if time.time() - path.stat().st_mtime > conf().leftover_after:
                 path.unlink()
 
 

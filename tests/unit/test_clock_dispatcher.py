@@ -11,7 +11,7 @@ from django.db import DataError, InterfaceError, OperationalError, connections
 from django_celery_results.models import ChordCounter
 
 from jobs.clock import Clock, dispatcher
-from jobs.clock.clock import MOMENT, Duty
+from jobs.clock.clock import Duty
 from jobs.conf import conf
 from jobs.ledger.publish import collecting
 from jobs.models import Job
@@ -124,7 +124,7 @@ def test_long_work_goes_on_in_the_next_tick_and_what_is_due_comes_between() -> N
     def long(using: str) -> Iterator[object]:
         for step in ("first", "second"):
             done.append(step)
-            time.sleep(MOMENT * 1.1)
+            time.sleep(conf().turn * 1.1)
             yield
 
     clock = leading(Duty(noting(done, "due"), every=0), Duty(long, every=60))

@@ -9,7 +9,8 @@ from django.db import connections, transaction
 from jobs.clock import Clock
 from jobs.clock.clock import Duty
 from jobs.clock.rescuer import Rescuer
-from jobs.ledger.locks import PATIENCE, RowLocked, impatient
+from jobs.conf import conf
+from jobs.ledger.locks import RowLocked, impatient
 from jobs.lifecycle.moment import now
 from jobs.models import Job, Queue
 from jobs.states import State
@@ -44,7 +45,7 @@ def test_a_statement_that_has_to_wait_is_given_up(other: str) -> None:
     start = time.monotonic()
     with pytest.raises(RowLocked, match="pg_stat_activity"), impatient(USING):
         Job.objects.filter(id=job_id).update(rung_at=None)
-    assert PATIENCE <= time.monotonic() - start < PATIENCE + 2
+    assert conf().lock_patience <= time.monotonic() - start < conf().lock_patience + 2
 
 
 def test_the_transaction_around_it_is_rolled_back_whole(other: str) -> None:

@@ -214,7 +214,7 @@ def test_an_error_that_cant_be_pickled_is_kept_as_celery_keeps_it() -> None:
     assert spool.tell_all(DATABASE_DOWN) == 1
 
 
-def test_a_draft_that_a_killed_process_left_is_removed_after_an_hour() -> None:
+def test_a_draft_that_a_killed_process_left_is_removed_after_a_day() -> None:
     spool.directory().mkdir(parents=True)
     old, fresh = (spool.directory() / f"{name}.draft" for name in ("old", "fresh"))
     for draft in (old, fresh):
