@@ -1,14 +1,16 @@
-"""The network between the processes and Redis, on a bad day: open connections on which nothing moves any more."""
+"""The network between processes and a server, on a bad day: connections fall silent, lose answers, or break."""
 
 import selectors
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 
 class Network:
-    """Listens on a free port and carries bytes to `target` and back, until it is told to swallow them.
+    """Listens on a free port and carries bytes to `target` and back, until it is told to swallow them, as a load
+    balancer or PgBouncer may do it.
 
     Nothing is closed by `blackhole` and `silence`: both ends see a connection that is open, and hear nobody.
     """
@@ -22,6 +24,10 @@ class Network:
         #: The other end of each, and those between which nothing is carried any more.
         self.other: dict[socket.socket, socket.socket] = {}
         self.dead: set[socket.socket] = set()
+        #: Who has said the fatal words, and is answered no more.
+        self.fatal = b""
+        self.deaf: set[socket.socket] = set()
+        self.cutting = threading.Event()
         self.selector = selectors.DefaultSelector()
         self.thread = threading.Thread(target=self._serve, name="network", daemon=True)
         self.thread.start()
@@ -37,6 +43,17 @@ class Network:
     def silence(self) -> None:
         """Connections are accepted, nothing on any of them is answered."""
         self.silent = True
+
+    def lose_answers(self, words: str) -> None:
+        """Whoever says these words from now on is heard by the server, and hears nothing more from it."""
+        self.fatal = words.encode()
+
+    def cut(self) -> None:
+        """Every connection is closed; new ones are carried whole."""
+        self.fatal = b""
+        self.cutting.set()
+        while self.cutting.is_set():
+            time.sleep(0.01)
 
     def mend(self) -> None:
         """New connections work again; those that were silent stay so."""
@@ -60,6 +77,12 @@ class Network:
                     self._accept()
                 elif end.fileno() >= 0:
                     self._carry(end)
+            if self.cutting.is_set():
+                for end in list(self.other):
+                    if end in self.other:
+                        self._hang_up(end)
+                self.deaf.clear()
+                self.cutting.clear()
 
     def _accept(self) -> None:
         near, _ = self.listener.accept()
@@ -75,7 +98,9 @@ class Network:
     def _carry(self, end: socket.socket) -> None:
         try:
             data = end.recv(65536)
-            if data and not (self.silent or end in self.dead):
+            if self.fatal and self.fatal in data:
+                self.deaf.add(end)
+            if data and not (self.silent or end in self.dead or self.other[end] in self.deaf):
                 self.other[end].sendall(data)
         except OSError:
             data = b""
