@@ -209,13 +209,13 @@ def test_an_answer_that_is_no_charge_pays_nothing(settings: Any, answer: bytes, 
 def test_a_timeout_of_unknown_outcome_is_asked_about_and_not_charged_again(
     settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(payments, "TIMEOUT", 0.3)
+    monkeypatch.setattr(payments, "TIMEOUT", 1)
     taken: dict[str, bytes] = {}
 
     def gateway(request: Request) -> Reply:
         if request.method == "POST":
             taken[request.headers["idempotency-key"]] = request.body
-            time.sleep(0.8)
+            time.sleep(2)
             return Reply(b'{"id": "late"}', 201)
         return Reply(b'{"id": "ch_9", "amount": "5.00"}') if taken else Reply(status=404)
 
