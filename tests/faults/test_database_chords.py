@@ -9,6 +9,7 @@ from celery.result import GroupResult
 from tests.plain_tasks import breakable, fail, journaled, out_of_memory, outcomes
 from tests.support import calls, people
 from tests.support.accounts import balance
+from tests.support.hints import deliver, hints
 from tests.support.outages import away, stopped
 from tests.support.rows import Row
 from tests.support.station import Station
@@ -46,32 +47,18 @@ def check_chord(station: Station, members: list[str], body: str) -> list[Row]:
     return rows
 
 
-def copies(station: Station) -> dict[str, list[str]]:
-    """Every hint that waits in Redis, by its list."""
-    with station.valkey.client() as client:
-        lists = [key for key in client.scan_iter("*heavy*") if client.type(key) == "list"]
-        return {key: client.lrange(key, 0, -1) for key in lists}
-
-
-def deliver(station: Station, hints: dict[str, list[str]]) -> None:
-    """Put them into Redis once more."""
-    with station.valkey.client() as client:
-        for key, messages in hints.items():
-            client.lpush(key, *messages)
-
-
 def test_a_member_delivered_twice_counts_once(running: Station) -> None:
     """Row 19: on plain Celery the callback never runs. Twice before, while and after the member runs."""
     members, body = running.call(chord_of, 5, 0.3, "heavy")
-    hints = copies(running)
-    assert sum(map(len, hints.values())) == 5
-    deliver(running, hints)
+    stock = hints(running, "heavy")
+    assert len(stock) == 5
+    deliver(running, *stock, queue="heavy")
     worker = running.worker("heavy", concurrency=2)
     running.wait(lambda: "start " + members[0] in running.journal())
-    deliver(running, hints)
+    deliver(running, *stock, queue="heavy")
     rows = check_chord(running, members, body)
-    deliver(running, hints)
-    running.wait(lambda: not any(copies(running).values()))
+    deliver(running, *stock, queue="heavy")
+    running.wait(lambda: not hints(running, "heavy"))
     balance(running, [running.post(journaled, queue="heavy")])
     assert running.jobs([*members, body]) == rows
     assert [running.journal().count(f"start {id}") for id in members] == [1] * 5
@@ -82,7 +69,7 @@ def test_a_member_delivered_twice_counts_once(running: Station) -> None:
 def test_a_chord_whose_members_worker_is_killed_calls_its_body_once(running: Station) -> None:
     """Rows 01, 19."""
     first = running.worker("heavy", concurrency=2)
-    members, body = running.call(chord_of, 4, 1.5, "heavy")
+    members, body = running.call(chord_of, 4, 3, "heavy")
     running.wait(lambda: sum(f"start {id}" in running.journal() for id in members) == 2)
     first.kill()
     running.worker("heavy", concurrency=2)

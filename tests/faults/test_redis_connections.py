@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support.accounts import balance
+from tests.support.breaking import all_began
 from tests.support.callers import BACK, SLACK, check_back, check_bounded, check_once, ids, posts, storming
 from tests.support.figures import timed
 from tests.support.network import Network, network
@@ -47,8 +48,7 @@ def test_jobs_that_a_worker_interrupts_over_a_cut_connection_run_again_and_count
     with variables(running, DJANGO_SETTINGS_MODULE=CANCELLING):
         running.worker("heavy", concurrency=2)
     accepted = ids(running.call(posts, 2, 3.0, queue="heavy"))
-    for id in accepted:
-        running.wait_state(id, "running")
+    all_began(running, accepted)
     assert running.valkey.cut() > 0
     rows = balance(running, accepted, given_back=1)
     assert [(row["state"], row["attempt"], row["crashes"]) for row in rows] == [("succeeded", 1, 0)] * 2

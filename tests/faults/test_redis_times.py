@@ -39,7 +39,7 @@ def test_a_short_visibility_timeout_is_refused(station: Station) -> None:
 
 def test_a_delayed_job_runs_once_however_many_workers_and_sweeps_there_are(running: Station) -> None:
     """Row 07: no message waits for a time; the time is in the table."""
-    calls = ids(running.call(posts, 5, 0, countdown=4))
+    calls = ids(running.call(posts, 5, 0, countdown=6))
     time.sleep(2)
     for id in calls:
         assert not mentions(running, id), "a message of a job that is not due"
@@ -55,13 +55,13 @@ def test_a_job_that_outlives_the_visibility_timeout_starts_once(running: Station
 
 def test_a_delayed_job_needs_no_worker_to_remember_it(running: Station) -> None:
     """Row 08b: the workers that were up when it was posted are killed before it is due."""
-    calls = ids(running.call(posts, 10, 0, countdown=3, queue="heavy"))
     first = running.worker("heavy", concurrency=2)
+    calls = ids(running.call(posts, 10, 0, countdown=3, queue="heavy"))
     time.sleep(0.5)
     first.kill()
     running.worker("heavy", concurrency=2)
     for row in check_once(running, calls):
-        assert (row["finished_at"] - row["run_at"]).total_seconds() < 10
+        assert (row["finished_at"] - row["run_at"]).total_seconds() < 20
 
 
 def test_a_retry_waits_in_the_table(running: Station) -> None:
