@@ -8,6 +8,7 @@ import redis
 from django.conf import settings
 
 from jobs import broker, safety
+from jobs.conf import conf
 from jobs.doctor.finding import About, Finding
 
 ABOUT = About("broker")
@@ -63,7 +64,8 @@ def _version(info: Mapping[str, Any]) -> Iterator[Finding]:
 def _eviction(info: Mapping[str, Any]) -> Iterator[Finding]:
     policy = safety.eviction_policy(info)
     if safety.evicts(policy):
-        yield ABOUT.error("evicts", str(safety.EvictingBroker(policy)), "Workers and beats refuse to start with it.")
+        then = "start all the same, by JOBS_ALLOW_UNSAFE_BROKER" if conf().allow_unsafe_broker else "refuse to start"
+        yield ABOUT.error("evicts", str(safety.EvictingBroker(policy)), f"Workers and beats {then}.")
     elif not policy:
         yield ABOUT.warning("unknown", "Redis does not tell its maxmemory-policy.", "See to it that it is noeviction.")
     elif policy != "noeviction":

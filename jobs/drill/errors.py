@@ -52,7 +52,7 @@ class UnknownFault(JobError):
 
     def __init__(self, name: str, known: list[str]) -> None:
         self.name, self.known = name, known
-        super().__init__(f"No fault is called {name!r} here. Known: {', '.join(known)}.")
+        super().__init__(f"No fault is called {name!r} here. Known: {'; '.join(known)}.")
 
 
 class NotReady(JobError):

@@ -1,9 +1,11 @@
 """What doctor finds in Redis' INFO."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from jobs.conf import conf
 from jobs.doctor import broker
 from tests.support.finding import codes, only
 
@@ -54,6 +56,13 @@ def test_a_healthy_redis_is_fine() -> None:
 )
 def test_each_fault_is_found_alone(changed: dict[str, Any], code: str) -> None:
     assert found(**changed) == [code]
+
+
+def test_what_an_evicting_redis_means_is_told_as_it_is(monkeypatch) -> None:
+    evicting = {**HEALTHY, "maxmemory_policy": "allkeys-lru"}
+    assert only(broker.findings(evicting)).do == "Workers and beats refuse to start."
+    monkeypatch.setattr(broker, "conf", lambda: replace(conf(), allow_unsafe_broker=True))
+    assert "start all the same" in only(broker.findings(evicting)).do
 
 
 def test_the_first_version_that_can_be_looked_through_is_new_enough() -> None:
