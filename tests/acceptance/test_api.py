@@ -68,9 +68,9 @@ def test_a_wait_is_over_as_soon_as_the_job_ends(served: Station) -> None:
 
 
 def test_a_scheduled_job_is_revoked_and_never_runs(served: Station) -> None:
-    id_ = posted(served, "note", args=["revoked"], delay=1)
+    id_ = posted(served, "note", args=["revoked"], delay=3)
     assert post(served, f"/tasks/{id_}/revoke", {"reason": "a test"}).json()["action"] == "revoked"
-    time.sleep(2)
+    time.sleep(4)
     assert get(served, f"/tasks/{id_}")["status"] == "REVOKED"
     assert "revoked" not in served.journal()
 

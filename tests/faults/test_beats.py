@@ -35,10 +35,11 @@ def ticks(station: Station) -> list[dict[str, Any]]:
 def check_one_tick_a_second(station: Station) -> None:
     """Whichever beat leads, for four seconds."""
     station.wait(lambda: ticks(station), what="the first tick")
-    before, since = len(ticks(station)), time.monotonic()
+    since, before = time.monotonic(), len(ticks(station))
     time.sleep(4)
+    station.wait(lambda: len(ticks(station)) >= before + 2, what="the ticks to go on")
     made, seconds = len(ticks(station)) - before, time.monotonic() - since
-    assert 2 <= made <= seconds + 1
+    assert made <= seconds + 1
 
 
 def leader_and_next(station: Station) -> tuple[Process, Process]:
@@ -84,7 +85,8 @@ def test_another_beat_takes_over_from_a_frozen_one_which_does_no_harm_when_it_wa
     ids += [running.post(journaled, countdown=0.5) for _ in range(5)]
     assert {(row["state"], row["attempt"]) for row in balance(running, ids)} == {("succeeded", 1)}
     assert first.running
-    assert leads(running, second)
+    # On a busy machine the lead may change, or be nobody's for a moment: a lease lasts little more than a second here.
+    running.wait(lambda: leads(running, first) or leads(running, second), what="one of them to lead")
 
 
 def test_what_fell_due_without_any_beat_runs_when_one_starts(running: Station) -> None:

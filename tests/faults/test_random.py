@@ -72,10 +72,10 @@ def test_a_stopped_drill_leaves_its_journal_and_no_process(fresh_station: Statio
     station = fresh_station
     command = [sys.executable, "manage.py", "drill", "--seconds", "600", "--yes"]
     drill = station.start("drill", command)
-    station.wait(lambda: "1: " in drill.output(), 60, "the first fault")
+    station.wait(lambda: "1: " in drill.output(), 120, "the first fault")
     assert _of_drill(station) != []
     drill.signal(2)
-    assert drill.ended(30) == 1
+    assert drill.ended(60) == 1
     assert "gives no verdict. Journal and logs lie in" in drill.output()
     assert _of_drill(station) == []
     assert list(station.data.glob("drill/*/journal"))

@@ -66,7 +66,7 @@ def test_a_redis_that_is_killed_under_a_storm_of_callers_refuses_none_of_them(ru
         time.sleep(1)
         away(running, 2, "04c")
     check_bounded(calls, lasting=5)
-    assert len(calls) > 50
+    assert len(calls) > 20, "no storm"
     check_once(running, ids(calls), timeout=90)
     tell("04c", "longest wait of a caller (s)", max(call.seconds for call in calls))
 
@@ -152,7 +152,7 @@ def test_a_ring_whose_answer_never_came_may_come_twice_and_the_job_runs_once(run
     [call] = running.call(posts, 1, queue="emails")
     check_bounded([call])
     running.valkey.resume()
-    running.wait(lambda: copies(running, call.id, "emails") == 2, timeout=BACK, what="two copies of one job's hint")
+    running.wait(lambda: copies(running, call.id, "emails") >= 2, timeout=BACK, what="two copies of one job's hint")
     running.worker("emails", concurrency=2)
     check_once(running, [call.id])
     running.wait(lambda: not copies(running, call.id, "emails"), what="the second copy to be dropped")

@@ -130,19 +130,19 @@ def test_writers_wait_for_one_that_ends(running: Station, seconds: float) -> Non
 
 
 def test_a_body_that_writes_waits_within_its_attempt(running: Station) -> None:
-    id = running.post(writing, "inside", 1)
+    id = running.post(writing, "inside", 2)
     began(running, "inside")
     with write_locked(running):
-        time.sleep(4)
+        time.sleep(5)
         assert "told inside" not in running.journal()
     row = running.wait_state(id, "succeeded")
     assert (row["attempt"], row["progress"]) == (1, '{"done": 1, "total": 2, "note": "half"}')
 
 
 def test_a_body_that_waited_too_long_loses_its_progress_and_is_told_so_where_it_writes(hurried: Station) -> None:
-    id = hurried.post(writing, "outside", 1)
+    id = hurried.post(writing, "outside", 2)
     began(hurried, "outside")
-    away(hurried, write_locked, 5)
+    away(hurried, write_locked, 6)
     row = hurried.wait_state(id, "succeeded")
     first = hurried.attempts(id)[0]
     assert (first["error"], first["outcome"], row["crashes"]) == ("DatabaseBusy", "retried", 0)
@@ -153,10 +153,11 @@ def test_a_body_that_waited_too_long_loses_its_progress_and_is_told_so_where_it_
 
 def test_who_waited_too_long_is_told_so_by_every_door(hurried: Station) -> None:
     doors = Doors(hurried, "hurried")
-    before = hurried.sql("SELECT count(*) AS n FROM jobs_job")
+    posted = "SELECT id FROM jobs_job WHERE task = 'tests.plain_tasks.journaled' ORDER BY id"
+    before = hurried.sql(posted)
     with ThreadPoolExecutor(8) as pool, write_locked(hurried):
         _refused({name: answer.result(90) for name, answer in doors.knock(pool).items()})
-    assert hurried.sql("SELECT count(*) AS n FROM jobs_job") == before
+    assert hurried.sql(posted) == before
     assert doors.states() == ["scheduled"] * 3
     _said_nowhere(hurried)
 

@@ -247,7 +247,7 @@ def test_what_a_worker_could_not_file_before_it_was_killed_is_filed_by_the_next(
     running.databases.server().stop()
     deliver(running, b"kept by a worker that dies", queue="heavy")
     running.wait(lambda: not hints(running, "heavy"), what="it to be taken")
-    running.wait(lambda: list((running.data / "spool").rglob("*")), what="it to be kept on disk")
+    running.wait(lambda: list((running.data / "spool").glob("*.entry")), what="it to be kept on disk")
     first.kill()
     running.databases.server().start()
     running.worker("heavy", concurrency=1)

@@ -17,7 +17,7 @@ from tests.support.station import Station
 pytestmark = pytest.mark.databases("postgres")
 
 #: Seconds a stopping worker waits for its jobs, and what its end may take beside.
-SOFT, GRACE = 1, 8
+SOFT, GRACE = 1, 15
 
 
 @pytest.fixture(scope="module")

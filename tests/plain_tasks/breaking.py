@@ -41,7 +41,7 @@ def poison(self: Task, death: str) -> None:
     DEATHS[death]()
 
 
-@shared_task(bind=True, retry_on_worker_lost=True, max_retries=1, default_retry_delay=1)
+@shared_task(bind=True, retry_on_worker_lost=True, max_retries=1, default_retry_delay=3)
 def retried_poison(self: Task, death: str) -> None:
     """The same; it asks Celery to count a lost worker as one of its retries."""
     write(f"start {self.request.id}")
