@@ -44,7 +44,8 @@ class Command(StationCommand):
         with drill.held():
             for _ in self.progress(drill.pass_time(), drill.seconds, f"Drill with seed {seed}"):
                 pass
-            self.stderr.write("Everything is mended; waiting for the last jobs to end.")
+            if not drill.stop.is_set():
+                self.stderr.write("Everything is mended; waiting for the last jobs to end.")
             outcome = drill.finish()
         self._tell(outcome, as_json=options["as_json"])
 
