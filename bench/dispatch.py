@@ -17,8 +17,7 @@ import psycopg
 import redis
 
 from bench.contenders import Stationmaster
-from bench.smoke import DURABLE
-from tests.support.postgres import PostgresServer
+from bench.servers import progress, servers
 from tests.support.processes import ROOT, Process
 from tests.support.valkey import ValkeyServer
 from tests.support.waiting import wait_for
@@ -49,7 +48,7 @@ COPIED = {
 def main() -> None:
     options = _options()
     with _station() as (station, connection, valkey):
-        _progress("starting beat")
+        progress("starting beat")
         beat = _beat(station, connection)
         try:
             due = schedule(station, connection, options.rate, options.seconds)
@@ -62,7 +61,7 @@ def main() -> None:
 
 def schedule(station: Stationmaster, connection: psycopg.Connection, rate: int, seconds: float) -> dict[str, float]:
     """Insert the jobs: one is posted, the others are its copies; when each is due (Unix time), by id."""
-    _progress("inserting jobs")
+    progress("inserting jobs")
     station._run("-m", "bench.fill", station.module, "1", "86400")
     columns = [row[0] for row in connection.execute(
         "SELECT column_name FROM information_schema.columns WHERE table_name = 'jobs_job'"
@@ -85,7 +84,7 @@ def lateness(due: dict[str, float], valkey: ValkeyServer) -> list[float]:
                 more = client.rpop(LIST, 10_000) or []
                 at = time.time()
                 popped.extend((at, raw) for raw in (one[1], *more))
-                _progress(f"{len(popped):,} of {len(due):,} rung")
+                progress(f"{len(popped):,} of {len(due):,} rung")
     rung = {json.loads(raw)["headers"]["id"]: at for at, raw in reversed(popped)}
     return sorted(rung.get(id, until) - at for id, at in due.items())
 
@@ -94,15 +93,9 @@ def lateness(due: dict[str, float], valkey: ValkeyServer) -> list[float]:
 def _station() -> Iterator[tuple[Stationmaster, psycopg.Connection, ValkeyServer]]:
     """Our station on a PostgreSQL and a Valkey that are started here and end here."""
     with ExitStack() as end:
-        _progress("starting PostgreSQL and Valkey")
         data = Path(tempfile.mkdtemp(prefix="stationmaster-bench-"))
         end.callback(shutil.rmtree, data, ignore_errors=True)
-        postgres = PostgresServer(settings=DURABLE)
-        end.callback(postgres.remove)
-        valkey = ValkeyServer()
-        end.callback(valkey.remove)
-        postgres.start()
-        valkey.start()
+        postgres, valkey = end.enter_context(servers())
         station = Stationmaster(data, postgres.create_database("bench"), valkey.url)
         station.prepare()
         end.callback(station.close)
@@ -120,7 +113,7 @@ def _beat(station: Stationmaster, connection: psycopg.Connection) -> Process:
 
 
 def _print(late: list[float], options: argparse.Namespace) -> None:
-    _progress("")
+    progress("")
     marks = {f"p{p}": late[int(len(late) * p / 100)] for p in (50, 95, 99)} | {"max": late[-1]}
     if options.json:
         print(json.dumps({"rate": options.rate, "seconds": options.seconds, "jobs": len(late), "bar": BAR, **marks}))
@@ -128,12 +121,6 @@ def _print(late: list[float], options: argparse.Namespace) -> None:
     print(f"{len(late):,} jobs, {options.rate:,} due a second: lateness of the hint in Redis\n")
     print("   ".join(f"{name} {value:.3f} s" for name, value in marks.items()))
     print(f"\nPromised: p99 at most {BAR:g} s.")
-
-
-def _progress(text: str) -> None:
-    """One line on a terminal's standard error."""
-    if sys.stderr.isatty():
-        print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
 
 
 def _options() -> argparse.Namespace:

@@ -6,7 +6,6 @@
 import argparse
 import json
 import shutil
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -15,12 +14,9 @@ from pathlib import Path
 from statistics import median
 
 from bench.contenders import CONTENDERS, Contender, PlainRedis
-from tests.support.postgres import PostgresServer
+from bench.servers import progress, servers
 from tests.support.processes import Process
-from tests.support.valkey import ValkeyServer
 
-#: The servers keep what they accept, as in production.
-DURABLE = "fsync=on synchronous_commit=on max_connections=100 unix_socket_directories="
 LOOK_EVERY = 0.05
 PATIENCE = 300.0
 
@@ -40,7 +36,7 @@ def main() -> None:
 def drain(contender: Contender, jobs: int, title: str) -> float:
     """Jobs a second, from 5 % done to the last result stored; the worker's start is left out."""
     contender.clear()
-    _progress(f"{title}: queueing {jobs:,}")
+    progress(f"{title}: queueing {jobs:,}")
     contender.fill(jobs)
     worker = contender.worker()
     try:
@@ -59,11 +55,11 @@ def _rate(contender: Contender, worker: Process, jobs: int, title: str) -> float
         if done >= jobs:
             assert begun is not None
             rate = (jobs - begun[1]) / max(now - begun[0], LOOK_EVERY)
-            _progress(f"{title}: {rate:,.0f} jobs/s", end="\n")
+            progress(f"{title}: {rate:,.0f} jobs/s", end="\n")
             return rate
         if not worker.running or now > deadline:
             raise SystemExit(f"{contender.name} stopped at {done:,} of {jobs:,}:\n{worker.output()[-3000:]}")
-        _progress(f"{title}: {done:,} of {jobs:,}")
+        progress(f"{title}: {done:,} of {jobs:,}")
         time.sleep(LOOK_EVERY)
 
 
@@ -71,13 +67,7 @@ def _rate(contender: Contender, worker: Process, jobs: int, title: str) -> float
 def _contenders() -> Iterator[list[Contender]]:
     """All of them, ready to run, on one PostgreSQL and one Valkey that are started here and end here."""
     with ExitStack() as end:
-        _progress("starting PostgreSQL and Valkey")
-        postgres = PostgresServer(settings=DURABLE)
-        end.callback(postgres.remove)
-        valkey = ValkeyServer()
-        end.callback(valkey.remove)
-        postgres.start()
-        valkey.start()
+        postgres, valkey = end.enter_context(servers())
         made = []
         for number, kind in enumerate(CONTENDERS):
             data = Path(tempfile.mkdtemp(prefix="stationmaster-bench-"))
@@ -91,7 +81,7 @@ def _contenders() -> Iterator[list[Contender]]:
 
 
 def _print(medians: dict[str, float], rates: dict[str, list[float]], options: argparse.Namespace) -> None:
-    _progress("")
+    progress("")
     if options.json:
         print(json.dumps({"jobs": options.jobs, "rounds": options.rounds, "medians": medians, "rates": rates}))
         return
@@ -102,14 +92,6 @@ def _print(medians: dict[str, float], rates: dict[str, list[float]], options: ar
         low, high = min(rates[name]), max(rates[name])
         print(f"{name:32}{rate:>10,.0f}{rate / base:>8.2f}x   {low:,.0f} to {high:,.0f}")
     print(f"\nRatio: to {PlainRedis.name}. Only ratios of one run on one machine mean anything.")
-
-
-def _progress(text: str, end: str = "") -> None:
-    """One line on a terminal's standard error; elsewhere only what is finished."""
-    if sys.stderr.isatty():
-        print(f"\r\x1b[K{text}", end=end, file=sys.stderr, flush=True)
-    elif end:
-        print(text, file=sys.stderr, flush=True)
 
 
 def _options() -> argparse.Namespace:

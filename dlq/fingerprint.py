@@ -18,7 +18,7 @@ def fingerprint(task: str, error: str, traceback: str) -> str:
 
 
 def innermost_own_frame(traceback: str) -> str:
-    """`jobs/work/payments.py charge`: the last frame that is neither Python's nor a package's; else ''."""
+    """`jobs/posting.py post`: the last frame that is neither Python's nor a package's; else ''."""
     own = [frame for frame in _FRAME.finditer(traceback) if _is_own(frame["path"])]
     return f"{_importable(own[-1]['path'])} {own[-1]['function']}" if own else ""
 

@@ -16,10 +16,10 @@ def loads(text: str) -> Any:
     return _loads(text)
 
 
-def readable(text: str) -> bool:
-    """Whether `loads` takes it (kombu writes some `__type__` forms that it can't read)."""
+def readable(body: str) -> bool:
+    """Whether its arguments can be told (kombu writes some forms that it can't read); if not it can't be run either."""
     try:
-        loads(text)
+        arguments(body)
     except Exception:  # noqa: BLE001  (whatever a stored form makes its reader say)
         return False
     return True

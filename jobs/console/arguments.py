@@ -18,7 +18,7 @@ from django.utils.safestring import SafeString
 from jobs.console.acting import ActingAdmin, WhyForm, who
 from jobs.console.drawing import verbatim
 from jobs.errors import ArgumentsRefused, JobError
-from jobs.messages import arguments, dumps, loads
+from jobs.messages import arguments, dumps, loads, readable
 from jobs.redaction import MASK, redacted, redacted_text, redacted_value, secrets_of
 
 
@@ -36,36 +36,27 @@ def shown_arguments(request: HttpRequest, task: str, body: str) -> tuple[list[An
 
 def shown_part(request: HttpRequest, task: str, body: str, part: int) -> SafeString | str:
     """The arguments by position (0) or by name (1), drawn as this person may see them."""
-    return verbatim(pretty(shown_arguments(request, task, body)[part])) if decodable(body) else "Undecodable"
+    return verbatim(pretty(shown_arguments(request, task, body)[part])) if readable(body) else "Undecodable"
 
 
 def shown_text(request: HttpRequest, text: str, task: str, body: str) -> str:
     """An error or a traceback as this person may see it."""
     if sees_all(request):
         return text
-    return redacted_text(text, task_named(task), *arguments(body)) if decodable(body) else _unless_secret(task, text)
+    return redacted_text(text, task_named(task), *arguments(body)) if readable(body) else _unless_secret(task, text)
 
 
 def shown_value(request: HttpRequest, value: Any, task: str, body: str) -> Any:
     """A result as this person may see it."""
     if sees_all(request):
         return value
-    return redacted_value(value, task_named(task), *arguments(body)) if decodable(body) else _unless_secret(task, value)
-
-
-def decodable(body: str) -> bool:
-    """Whether its arguments can be told; those that can't be can't be run either."""
-    try:
-        arguments(body)
-    except Exception:  # noqa: BLE001  (whatever a stored form makes its reader say)
-        return False
-    return True
+    return redacted_value(value, task_named(task), *arguments(body)) if readable(body) else _unless_secret(task, value)
 
 
 def refuse_undecodable(noun: str, bodies: Iterable[tuple[Any, str]]) -> None:
     """Raises Undecodable for the first of the (key, body)s that can't run again."""
     for key, body in bodies:
-        if not decodable(body):
+        if not readable(body):
             raise Undecodable(noun, key)
 
 
@@ -127,7 +118,7 @@ class ChangingAdmin(ActingAdmin):
 
     def buttons_for(self, request: HttpRequest, obj: Any) -> list[tuple[str, str]]:
         pressable = super().buttons_for(request, obj)
-        return [(name, words) for name, words in pressable if name != "requeue" or decodable(obj.body)]
+        return [(name, words) for name, words in pressable if name != "requeue" or readable(obj.body)]
 
     def get_urls(self) -> list[URLPattern]:
         name = f"{self.opts.app_label}_{self.opts.model_name}_requeue_changed"
@@ -138,7 +129,7 @@ class ChangingAdmin(ActingAdmin):
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         obj = self.get_object(request, unquote(object_id))
-        offered = obj and self.has_operate_permission(request) and self.may_requeue(obj) and decodable(obj.body)
+        offered = obj and self.has_operate_permission(request) and self.may_requeue(obj) and readable(obj.body)
         form = ArgumentsForm(initial=self._filled(request, obj)) if offered else None
         return super().change_view(request, object_id, form_url, {"arguments_form": form, **(extra_context or {})})
 
@@ -149,7 +140,7 @@ class ChangingAdmin(ActingAdmin):
         obj = self.get_object(request, unquote(object_id))
         if obj is None:
             raise Http404
-        if not decodable(obj.body):
+        if not readable(obj.body):
             self.message_user(request, str(Undecodable(str(self.opts.verbose_name), obj.pk)), messages.ERROR)
             return HttpResponseRedirect(self.page_of(obj.pk))
         form = ArgumentsForm(request.POST or None, initial=self._filled(request, obj))

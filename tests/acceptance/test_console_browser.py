@@ -15,8 +15,8 @@ from tests.support.station import Station
 pytestmark = pytest.mark.databases("sqlite")
 
 PAGES = (
-    *("/admin/", "/admin/jobs/job/", "/admin/dlq/deadletter/", "/admin/jobs/queue/", "/admin/jobs/worker/"),
-    *("/admin/django_celery_beat/periodictask/", "/admin/jobs/activity/"),
+    *("/admin/", "/admin/dlq/deadletter/", "/admin/django_celery_beat/periodictask/"),
+    *(f"/admin/jobs/{model}/" for model in ("job", "queue", "worker", "activity")),
     *("/admin/django_celery_results/taskresult/", "/demo/"),
 )
 

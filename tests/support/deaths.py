@@ -10,7 +10,7 @@ from jobs.states import Outcome, Reason
 from jobs.tasks.process_payment import process_payment
 
 TRACEBACK = """Traceback (most recent call last):
-  File "{root}/jobs/work/payments.py", line 7, in charge
+  File "{root}/jobs/tasks/process_payment.py", line 7, in charge
     raise TaskFailure("amount")
 jobs.errors.TaskFailure: amount
 """

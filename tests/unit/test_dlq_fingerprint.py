@@ -51,10 +51,10 @@ def test_another_line_of_the_same_function_is_the_same_cause() -> None:
 
 
 def test_another_place_of_deployment_is_the_same_cause(monkeypatch) -> None:
-    here = f'  File "{ROOT}/jobs/work/payments.py", line 3, in charge\n'
+    here = f'  File "{ROOT}/jobs/posting.py", line 3, in post\n'
     monkeypatch.setattr(sys, "path", [str(ROOT), "/srv/app", *sys.path])
-    there = '  File "/srv/app/jobs/work/payments.py", line 3, in charge\n'
-    assert innermost_own_frame(here) == innermost_own_frame(there) == "jobs/work/payments.py charge"
+    there = '  File "/srv/app/jobs/posting.py", line 3, in post\n'
+    assert innermost_own_frame(here) == innermost_own_frame(there) == "jobs/posting.py post"
 
 
 def test_another_task_error_or_function_is_another_cause() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from jobs.lifecycle import Claimed
-from jobs.messages import arguments, dumps, loads, storable, with_arguments
+from jobs.messages import arguments, dumps, loads, readable, storable, with_arguments
 from tests.plain_tasks import echo
 from tests.support.moves import deliver, queued, row, take
 
@@ -79,3 +79,12 @@ def test_storable_text_is_text_that_can_be_stored(text: str) -> None:
 
 def test_storable_text_that_was_so_before_is_unchanged() -> None:
     assert storable("naïve 🚂\n") == "naïve 🚂\n"
+
+
+@pytest.mark.parametrize("body", ["", "not JSON", "null", "7", "{}", "[]", "[[1]]", "[1, 2, 3, 4]"])
+def test_a_body_whose_arguments_cant_be_told_is_not_readable(body: str) -> None:
+    assert not readable(body)
+
+
+def test_a_body_as_celery_stores_it_is_readable() -> None:
+    assert readable('[[1], {"x": 2}, {"chain": null}]')
