@@ -34,6 +34,16 @@ class Conf:
     leader_lease: float = 12
     #: One that stands by asks for the lead this often (leader_lease + standby_every <= 15 s).
     standby_every: float = 1
+    #: The leading beat asks this often for edited schedules, ticks to come and jobs that a tick waited for.
+    look_every: float = 1
+    #: It takes up ticks this long ahead, and so keeps them on time between two questions (>= 2 * look_every).
+    look_ahead: float = 2.5
+    #: A broken schedule is looked at again this often: its task or queue may be known by now.
+    broken_again: float = 60
+    #: All schedules are read again this often, some at a time, whatever the triggers told.
+    reread_every: float = 300
+    #: A tick later than this is late: shown so, and skipped by the policy that skips missed ticks.
+    late_after: float = 60
     #: Waits between the attempts of a job that killed its worker; the last one repeats.
     crash_backoff: tuple[float, ...] = (5, 30, 120)
     #: How long claim and settle wait for a database that is down before they hand the job back.
@@ -78,6 +88,8 @@ class Conf:
     leftover_after: float = 86_400
     #: Rows moved by one statement of the clock.
     batch: int = 500
+    #: Schedules whose ticks are kept in one transaction.
+    ticks_together: int = 100
     #: A chord's header that is drawn from a generator is posted in parts, this often (seconds).
     slow_draw: float = 0.25
     #: Bytes of JSON: warn above the first, refuse above the second (through `.delay()`).
@@ -89,7 +101,7 @@ class Conf:
 
 SCALED = (
     "heartbeat silence lease_margin dispatch_every reconcile_every reconcile_after canary_every rescue_every "
-    "prune_every leader_lease standby_every crash_backoff reconnect_first reconnect_max patience_first "
+    "prune_every leader_lease standby_every look_every look_ahead broken_again reread_every late_after crash_backoff reconnect_first reconnect_max patience_first "
     "patience_step_max retry_delay retry_delay_after_limit retry_backoff_max"
 ).split()
 

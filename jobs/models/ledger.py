@@ -1,6 +1,6 @@
-"""The rows: a job, its unsuccessful attempts, the queues, the workers, the lease of the leader, what people did."""
+"""The ledger: a job, its tags, its unsuccessful attempts, the effects that happen once."""
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from django.db import models
 from django.db.models import Q
@@ -104,6 +104,10 @@ class Job(models.Model):
             ),
             models.Index(fields=["created_at", "id"], name="jobs_job_newest"),
             models.Index(fields=["finished_at"], condition=Q(finished_at__isnull=False), name="jobs_job_finished"),
+            # What a schedule's tick asks: whether the job of an earlier one has not ended.
+            models.Index(
+                fields=["schedule"], condition=Q(schedule__isnull=False) & unended(), name="jobs_job_schedule"
+            ),
             models.Index(fields=["group_id"], condition=Q(group_id__isnull=False), name="jobs_job_group"),
         ]
 
@@ -148,78 +152,6 @@ class Attempt(models.Model):
         return f"attempt {self.number} of {self.job_id}: {self.outcome}"
 
 
-class Queue(models.Model):
-    """What operators changed about a declared queue, kept over restarts."""
-
-    name = models.CharField(primary_key=True, max_length=100)
-    paused = models.BooleanField(default=False)
-    paused_at = models.DateTimeField(null=True, blank=True)
-    paused_by = models.CharField(max_length=150, blank=True, default="")
-    pause_reason = models.CharField(max_length=500, blank=True, default="")
-    #: Jobs that may run at once over all workers; null: no limit.
-    limit = models.PositiveIntegerField(null=True, blank=True)
-    in_order = models.BooleanField(default=False)
-
-    class Meta:
-        default_permissions = ("view",)
-        permissions = [("operate_queue", "Can pause and resume queues")]
-        ordering = ("name",)
-
-    def __str__(self) -> str:
-        return self.name
-
-
-class QueueSlot(models.Model):
-    """One place of a limited queue; a running job of the queue stands in one. Taken in the claim's transaction."""
-
-    queue = models.ForeignKey(Queue, on_delete=models.CASCADE, related_name="slots")
-    job_id = models.CharField(max_length=255, unique=True)
-
-    class Meta:
-        default_permissions = ()
-
-    def __str__(self) -> str:
-        return f"{self.queue_id}: {self.job_id}"
-
-
-class Worker(models.Model):
-    """A process that claims; it writes its heartbeat here."""
-
-    id = models.CharField(primary_key=True, max_length=36)
-    name = models.CharField(max_length=255)
-    pid = models.PositiveIntegerField()
-    queues = models.CharField(max_length=1000)
-    concurrency = models.PositiveIntegerField()
-    pool = models.CharField(max_length=100)
-    #: Names of the tasks it knows, one a line.
-    tasks = models.TextField(blank=True, default="")
-    started_at = models.DateTimeField()
-    heartbeat_at = models.DateTimeField()
-    stopped_at = models.DateTimeField(null=True)
-    #: What `doctor` asks of it: {"remap_sigterm": bool, "soft_shutdown": s, "skew": s of its clock to the database's}.
-    facts: Any = models.JSONField(default=dict, blank=True)
-
-    class Meta:
-        default_permissions = ("view",)
-
-    def __str__(self) -> str:
-        return self.name
-
-
-class Lease(models.Model):
-    """Who leads among the beats, until when (the database's clock); and, as "epoch", what Redis must remember."""
-
-    name = models.CharField(primary_key=True, max_length=50)
-    holder = models.CharField(max_length=255)
-    until = models.DateTimeField()
-
-    class Meta:
-        default_permissions = ()
-
-    def __str__(self) -> str:
-        return f"{self.name}: {self.holder}"
-
-
 class Effect(models.Model):
     """Something that must happen once: its row commits with the effect itself (`jobs.ledger.once`)."""
 
@@ -235,65 +167,3 @@ class Effect(models.Model):
 
     def __str__(self) -> str:
         return self.key
-
-
-class Activity(models.Model):
-    """What a person did: who, what, to what, why. Append-only."""
-
-    at = models.DateTimeField(db_index=True)
-    by = models.CharField(max_length=150)
-    action = models.CharField(max_length=50)
-    #: The kind and key of what it was done to: "job", "dead letter", "queue", "schedule", "token".
-    kind = models.CharField(max_length=50)
-    key = models.CharField(max_length=255)
-    reason = models.CharField(max_length=500, blank=True, default="")
-    #: Further facts as JSON text (before and after, counts), without secrets.
-    facts: Any = models.JSONField(default=dict, blank=True)
-
-    class Meta:
-        default_permissions = ("view",)
-        verbose_name_plural = "activity"
-        ordering = ("-at", "-id")
-
-    def __str__(self) -> str:
-        return f"{self.by} {self.action} {self.kind} {self.key}"
-
-
-class Token(models.Model):
-    """A key to the API: its hash, and the scope whose group's permissions it has."""
-
-    class Scope(models.TextChoices):
-        VIEW = "view"
-        OPERATE = "operate"
-        ADMIN = "admin"
-
-    name = models.CharField(max_length=150, unique=True)
-    hash = models.CharField(max_length=64, unique=True)
-    scope = models.CharField(max_length=10, choices=Scope.choices)
-    created_at = models.DateTimeField(auto_now_add=True)
-
-    class Meta:
-        default_permissions = ("view",)
-
-    def __str__(self) -> str:
-        return self.name
-
-
-class Replay(models.Model):
-    """The first answer to an Idempotency-Key, kept for 24 h and given again to the same caller."""
-
-    caller = models.CharField(max_length=255)
-    key = models.CharField(max_length=255)
-    body_hash = models.CharField(max_length=64)
-    status = models.PositiveSmallIntegerField(null=True)
-    answer = models.TextField(blank=True, default="")
-    created_at = models.DateTimeField(auto_now_add=True)
-
-    class Meta:
-        default_permissions = ()
-        constraints: ClassVar[list[models.BaseConstraint]] = [
-            models.UniqueConstraint(fields=["caller", "key"], name="jobs_replay_once"),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.caller} {self.key}"
