@@ -101,8 +101,9 @@ class Conf:
 
 SCALED = (
     "heartbeat silence lease_margin dispatch_every reconcile_every reconcile_after canary_every rescue_every "
-    "prune_every leader_lease standby_every look_every look_ahead broken_again reread_every late_after crash_backoff reconnect_first reconnect_max patience_first "
-    "patience_step_max retry_delay retry_delay_after_limit retry_backoff_max"
+    "prune_every leader_lease standby_every look_every look_ahead broken_again reread_every late_after crash_backoff "
+    "reconnect_first reconnect_max patience_first patience_step_max retry_delay retry_delay_after_limit "
+    "retry_backoff_max"
 ).split()
 
 

@@ -117,7 +117,7 @@ class ScheduleTick(models.Model):
 
 
 class ScheduleEdit(models.Model):
-    """An edit that beat has not read yet. Written by the database's triggers (`jobs.schedules.triggers`), whoever edits."""
+    """An edit that beat has not read yet, whoever made it: triggers write it (`jobs.schedules.triggers`)."""
 
     class Kind(models.TextChoices):
         EDITED = "edited"

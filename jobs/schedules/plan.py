@@ -1,4 +1,4 @@
-"""Which ticks of a schedule are due, and what becomes of each: one pure function for beat, preview, simulator, tests."""
+"""Which ticks of a schedule are due and what becomes of each: one pure function for beat, previews and tests."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
