@@ -35,11 +35,11 @@ class Clock(threading.Thread):
         self.using = using
         self.leader = Leader(using)
         self.over = threading.Event()
-        rescue, reconcile = rescuer.Rescuer(), reconciler.Reconciler()
+        dispatch, rescue, reconcile = dispatcher.Dispatcher(), rescuer.Rescuer(), reconciler.Reconciler()
         self.trouble = rescue.trouble
         self.duties = [
-            Duty(dispatcher.dispatch, conf().dispatch_every),
-            Duty(dispatcher.expire, conf().dispatch_every),
+            Duty(dispatch.dispatch, conf().dispatch_every),
+            Duty(dispatch.expire, conf().dispatch_every),
             Duty(reconcile.epoch.keep, conf().dispatch_every),
             Duty(reconcile.reconcile, conf().reconcile_every),
             Duty(rescue.rescue, conf().rescue_every),

@@ -8,6 +8,7 @@ import pytest
 from celery import chord, current_app
 from celery.result import AsyncResult
 from django.db import DataError, InterfaceError, OperationalError, connections
+from django.test.utils import CaptureQueriesContext
 from django_celery_results.models import ChordCounter
 
 from jobs.clock import Clock, dispatcher
@@ -36,6 +37,23 @@ def test_every_due_job_is_rung_however_many_batches_that_takes(bell: ValkeyServe
 def test_nothing_due_is_nothing_done() -> None:
     queued(countdown=60)
     assert list(dispatcher.dispatch(USING)) == []
+
+
+def test_one_statement_finds_that_nothing_is_due_or_overdue() -> None:
+    queued(countdown=60, expires=90)
+    idle = dispatcher.Dispatcher()
+    with CaptureQueriesContext(connections[USING]) as said:
+        assert [*idle.dispatch(USING), *idle.expire(USING)] == []
+    assert len(said) == 1
+
+
+def test_what_one_statement_finds_is_rung_and_expired(bell: ValkeyServer) -> None:
+    due, overdue = queued(countdown=60), queued(countdown=60, expires=90)
+    Job.objects.filter(id=due).update(run_at=later(-1))
+    Job.objects.filter(id=overdue).update(expires_at=later(-1))
+    busy = dispatcher.Dispatcher()
+    assert [*busy.dispatch(USING), *busy.expire(USING)] == [1, 1]
+    assert (row(due).state, row(overdue).state) == (State.QUEUED, State.EXPIRED)
 
 
 def test_what_is_too_late_expires_at_its_time() -> None:
