@@ -1,0 +1,48 @@
+"""The job of a tick: what a schedule's row says about it, as `apply_async` takes it."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from celery import current_app
+from celery.utils import uuid
+from django_celery_beat.models import PeriodicTask
+
+from jobs.messages import loads
+from jobs.registry import registered_tasks
+
+
+def send(row: PeriodicTask, tick: datetime, now: datetime, run_at: datetime | None = None) -> str:
+    """Enqueues the job of this tick; its id. In `publish.collecting()` it is one row of its INSERT.
+
+    `now` is the database's time; a `run_at` after it lets the job wait until then.
+    """
+    job_id = uuid()
+    options = {**_options(row), **_times(row, now, run_at), "headers": _headers(row, tick), "task_id": job_id}
+    args, kwargs = loads(row.args or "[]"), loads(row.kwargs or "{}")
+    task = registered_tasks().get(row.task)
+    if task is None:  # another version's worker knows it
+        current_app.send_task(row.task, args, kwargs, **options)
+    else:
+        task.apply_async(args, kwargs, **options)
+    return str(job_id)
+
+
+def _options(row: PeriodicTask) -> dict[str, Any]:
+    given = {name: getattr(row, name) for name in ("queue", "exchange", "routing_key", "priority")}
+    return {name: value for name, value in given.items() if value not in (None, "")}
+
+
+def _times(row: PeriodicTask, now: datetime, run_at: datetime | None) -> dict[str, Any]:
+    """Waits and expiries as times: Celery would count seconds from this host's clock."""
+    later = run_at if run_at is not None and run_at > now else None
+    times: dict[str, Any] = {} if later is None else {"eta": later}
+    if row.expires:
+        times["expires"] = row.expires
+    elif row.expire_seconds:
+        times["expires"] = (later or now) + timedelta(seconds=row.expire_seconds)
+    return times
+
+
+def _headers(row: PeriodicTask, tick: datetime) -> dict[str, Any]:
+    own = loads(row.headers or "{}")
+    return {**own, "periodic_task_name": row.name, "tick": tick.astimezone(UTC).isoformat()}
