@@ -57,10 +57,10 @@ class Station:
         process = self.celery(f"worker-{name}", "worker", *options)
         return self._ready(process, lambda: self._has_row(process))
 
-    def beat(self) -> Process:
+    def beat(self, env: Mapping[str, str] | None = None) -> Process:
         """A Celery beat with our scheduler, which also runs the clock."""
         name = f"beat-{len(self.processes)}"
-        process = self.celery(name, "beat")
+        process = self.celery(name, "beat", env=env)
         return self._ready(process, lambda: "celery beat" in process.output())
 
     def web(self) -> Process:
@@ -70,9 +70,9 @@ class Station:
         wait_for(lambda: self._listens(process), what=f"the web on port {self.port}")
         return process
 
-    def celery(self, name: str, *args: str) -> Process:
+    def celery(self, name: str, *args: str, env: Mapping[str, str] | None = None) -> Process:
         """Any `celery -A config ...` command. Killed when its test ends: what it leaves is the ledger's to mend."""
-        process = self.start(name, [sys.executable, "-m", "celery", "-A", "config", *args])
+        process = self.start(name, [sys.executable, "-m", "celery", "-A", "config", *args], env)
         process.grace = 0
         return process
 
