@@ -16,7 +16,7 @@ from jobs.models import SchedulePolicy, ScheduleTick
 from jobs.policies import Outcome
 from jobs.schedules.rows import UnknownSchedule, readable
 from jobs.schedules.sending import send
-from jobs.schedules.validation import Fault, ScheduleRefused, asked_once, faults
+from jobs.schedules.validation import Fault, ScheduleRefused, asked_once, hindrances
 
 NO_NOTE = {"paused_at": None, "paused_by": "", "pause_reason": "", "resume_at": None}
 #: What a duplicate does not take over: it is another row, has never run, and is not paused by anybody.
@@ -82,7 +82,7 @@ def resume(ids: Iterable[int], by: str, reason: str = "", *, anyway: bool = Fals
         at, pressed = now(using), Pressed()
         rows = _split(_locked(ids), False, pressed)
         if not anyway:
-            pressed.refused = {row.name: said for row in rows if (said := _why_not(faults(row, live), row, at))}
+            pressed.refused = {row.name: said for row in rows if (said := _why_not(hindrances(row, live), row, at))}
         rows = [row for row in rows if row.name not in pressed.refused]
         pressed.done = [row.name for row in rows]
         _switch(rows, True, at)
@@ -100,7 +100,7 @@ def run_now(id: int, by: str, reason: str = "") -> str:
     using = _database()
     with transaction.atomic(using=using):
         row = _one(id)
-        if found := faults(row):
+        if found := hindrances(row):
             raise ScheduleRefused(row.name, found)
         at = now(using)
         with collecting() as batch:

@@ -10,6 +10,9 @@ from django_celery_beat.models import PeriodicTask
 from jobs.messages import loads
 from jobs.registry import registered_tasks
 
+#: The highest of ours; django-celery-beat's own form takes more.
+MOST_PRIORITY = 9
+
 
 def send(row: PeriodicTask, tick: datetime, now: datetime, run_at: datetime | None = None) -> str:
     """Enqueues the job of this tick; its id. In `publish.collecting()` it is one row of its INSERT.
@@ -28,7 +31,8 @@ def send(row: PeriodicTask, tick: datetime, now: datetime, run_at: datetime | No
 
 
 def _options(row: PeriodicTask) -> dict[str, Any]:
-    given = {name: getattr(row, name) for name in ("queue", "exchange", "routing_key", "priority")}
+    given = {name: getattr(row, name) for name in ("queue", "exchange", "routing_key")}
+    given["priority"] = None if row.priority is None else min(row.priority, MOST_PRIORITY)
     return {name: value for name, value in given.items() if value not in (None, "")}
 
 
@@ -45,4 +49,4 @@ def _times(row: PeriodicTask, now: datetime, run_at: datetime | None) -> dict[st
 
 def _headers(row: PeriodicTask, tick: datetime) -> dict[str, Any]:
     own = loads(row.headers or "{}")
-    return {**own, "periodic_task_name": row.name, "tick": tick.astimezone(UTC).isoformat()}
+    return {**own, "celery_beat_task": True, "periodic_task_name": row.name, "tick": tick.astimezone(UTC).isoformat()}

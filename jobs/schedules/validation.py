@@ -20,10 +20,12 @@ from jobs.registry import registered_tasks
 from jobs.schedules.errors import BadTiming
 from jobs.schedules.reading import timing_of
 from jobs.schedules.rows import TIMINGS
+from jobs.schedules.sending import MOST_PRIORITY
 from jobs.signatures import signature_of
 
 COUNTS = ("missed_limit", "pause_after")
-MOST_PRIORITY = 9
+#: What keeps no row from running: a priority is clamped, and of two ends the time wins, as stock beat has it.
+HARMLESS = frozenset({"priority", "expires", "expire_seconds"})
 JSON = (("args", list, 'list, such as [1, "two"]'), ("kwargs", dict, 'object, such as {"number": 1}'))
 
 
@@ -48,8 +50,13 @@ class ScheduleRefused(JobError):
 
 
 def faults(row: PeriodicTask, live: Callable[[], Collection[str]] | None = None) -> list[Fault]:
-    """Why beat could not run this row; none of a sound one. `live` names the tasks that live workers know."""
+    """What is wrong with this row; nothing with a sound one. `live` names the tasks that live workers know."""
     return [*_task(row, live or live_tasks), *_options(row), *_arguments(row), *_times(row), *_timing(row)]
+
+
+def hindrances(row: PeriodicTask, live: Callable[[], Collection[str]] | None = None) -> list[Fault]:
+    """Those of its faults with which it can't be run at all."""
+    return [fault for fault in faults(row, live) if fault.field not in HARMLESS]
 
 
 def live_tasks() -> frozenset[str]:
