@@ -1,26 +1,26 @@
 """A host whose clock is wrong: Debian's libfaketime, in one process alone."""
 
 import glob
+from pathlib import Path
 
-#: Multi-threaded, as beat is.
+from tests.support.processes import ROOT
+
+#: For processes with threads, as beat is.
 LIBRARIES = ("/usr/lib/*/faketime/libfaketimeMT.so.1", "/usr/lib*/faketime/libfaketimeMT.so.1")
+MISSING = "This needs a clock that can be wrong: apt-get install -y libfaketime"
 
 
 def skewed(offset: str) -> dict[str, str]:
-    """What a process needs in its environment to read a clock that is `+3h` or `-3h` off; only the time of day is.
+    """The environment of a process whose time of day is off: by `+3h`, `-3h`, or so many seconds, `+3600.000`.
 
-    With the monotonic clock faked as well every wait of a Python lock would last for ever: no host does that.
+    What measures spans stays right, as on a host: were it moved as well, each wait for a lock would last for ever.
     """
-    return {
-        "LD_PRELOAD": _library(),
-        "FAKETIME": offset,
-        "DONT_FAKE_MONOTONIC": "1",
-        "NO_FAKE_STAT": "1",
-        "DJANGO_SETTINGS_MODULE": "tests.support.skewed_settings",
-    }
+    path = f"{Path(__file__).parent / 'skewed'}:{ROOT}"
+    return {"LD_PRELOAD": library(), "FAKETIME": offset, "FAKETIME_DONT_FAKE_MONOTONIC": "1", "PYTHONPATH": path}
 
 
-def _library() -> str:
+def library() -> str:
+    """Its path; AssertionError with what to install if there is none."""
     found = [path for pattern in LIBRARIES for path in sorted(glob.glob(pattern))]
-    assert found, "The tests of a skewed clock need libfaketime. Install it: apt-get install -y libfaketime"
+    assert found, MISSING
     return found[0]
