@@ -1,5 +1,5 @@
-"""For Python under libfaketime, which spoils `time.sleep`: it moves the moment until which that sleeps, though it is told
-not to fake the clock that tells it."""
+"""For Python under libfaketime, which spoils `time.sleep`: it moves the moment until which that sleeps, though told not
+to fake the clock that tells it."""
 
 import select
 import time
