@@ -17,16 +17,18 @@ class JobsConfig(AppConfig):
         from django.core.checks import register
 
         from jobs import busy, checks, lifecycle
-        from jobs.schedules import builtin
+        from jobs.schedules import builtin, guarding, triggers
 
         def install_schedules(*, using: str, **_: Any) -> None:
-            if "django_celery_beat_periodictask" in connections[using].introspection.table_names():
+            if triggers.can_be_installed(using):
+                triggers.install(using)
                 builtin.install()
 
         def make_queue_rows(*, using: str, **_: Any) -> None:
             if "jobs_queue" in connections[using].introspection.table_names():
                 lifecycle.set_limits(using)
 
+        guarding.guard()
         connection_created.connect(busy.tell_of_locks, dispatch_uid="jobs.busy")
         post_migrate.connect(make_queue_rows, sender=self, weak=False, dispatch_uid="jobs.queues")
         post_migrate.connect(install_schedules, sender=self, weak=False, dispatch_uid="jobs.schedules")

@@ -1,10 +1,12 @@
-"""Beat: the Celery scheduler class. It leads or stands by; the leader enqueues due ticks and runs the clock."""
+"""Beat: the Celery scheduler class. It leads or stands by; the leader keeps the schedules' ticks and runs the clock."""
 
 import logging
 from typing import Any
 
-from django.db import DatabaseError, InterfaceError, router
-from django_celery_beat.schedulers import DatabaseScheduler
+from celery.beat import Scheduler
+from django.db import DatabaseError, InterfaceError, connections, router
+from django_celery_beat.models import PeriodicTask
+from django_celery_beat.schedulers import ModelEntry
 
 from jobs import pulse
 from jobs.clock import Clock
@@ -14,19 +16,19 @@ from jobs.lifecycle import set_limits
 from jobs.models import Job
 from jobs.safety import end_if_unsafe
 from jobs.schedules import builtin
+from jobs.ticking.ticker import Ticker
 
 logger = logging.getLogger(__name__)
 
 
-class LedgerScheduler(DatabaseScheduler):
-    """django-celery-beat's scheduler over its tables; what it sends is enqueued in the ledger."""
+class LedgerScheduler(Scheduler):
+    """Schedules are django-celery-beat's rows; their ticks become jobs in the ledger (`jobs.ticking`)."""
 
-    #: Where a schedule stands is saved after every tick, else a restart would send it again.
-    sync_every_tasks = 1
-    #: A tick is a row: it must not wait for Redis.
+    #: A tick is a row: nothing is sent from here.
     producer = None
     clock: Clock | None = None
-    led = False
+    #: What this beat knows while it leads; None: it stands by, or must read everything afresh.
+    ticker: Ticker | None = None
     closed = False
     ticking = False
     #: Redis was asked whether it can be trusted; with what this process ends when it can't.
@@ -34,48 +36,47 @@ class LedgerScheduler(DatabaseScheduler):
     exit_code: Any = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        kwargs["sync_every_tasks"] = 1
+        self.using = router.db_for_write(Job)
         if not kwargs.get("lazy"):
             self.asked = end_if_unsafe()
         super().__init__(*args, **kwargs)
         self.max_interval: float = conf().dispatch_every
         if not kwargs.get("lazy"):
-            self.clock = Clock(router.db_for_write(Job))
+            self.clock = Clock(self.using)
             self.clock.start()
 
     def setup_schedule(self) -> None:
         """Add what is missing; a row that an operator edited is never overwritten."""
-        using = router.db_for_write(Job)
-        patiently(lambda: set_limits(using), using)
+        patiently(lambda: set_limits(self.using), self.using)
         builtin.install()
-        known = set(self.Model.objects.values_list("name", flat=True))
-        self.update_from_dict({k: v for k, v in self.app.conf.beat_schedule.items() if k not in known})
+        known = set(PeriodicTask.objects.values_list("name", flat=True))
+        for name, entry in self.app.conf.beat_schedule.items():
+            if name not in known:
+                ModelEntry.from_entry(name, app=self.app, **entry)
 
     def tick(self, *args: Any, **kwargs: Any) -> float:
-        """Seconds until the next one. Only the leader ticks; one that has just taken the lead reads the rows afresh."""
+        """Seconds until the next one. Only the leader ticks; one that has just taken the lead reads all afresh."""
         if self.closed:
             # Celery's SIGTERM handler closes us wherever we are and raises SystemExit, which a statement that was
             # under way may turn into an error of its own.
             raise SystemExit
         pulse.beat("beat")
         self._ask_once()
-        leads = self.clock is not None and self.clock.leader.leads()
-        if leads and not self.led:
-            self._schedule, self._heap, self._initial_read = None, None, True
-        self.led = leads
-        if not leads:
+        if self.clock is None or not self.clock.leader.leads():
+            self.ticker = None
             return conf().dispatch_every
         try:
             self.ticking = True
-            return float(super().tick(*args, **kwargs))
+            self.ticker = self.ticker or Ticker(self.using)
+            return min(self.ticker.tick(), self.max_interval)
         except (DatabaseError, InterfaceError) as error:
             logger.warning("Beat can't reach the database: %s", str(error).strip())
+            connections[self.using].close()
         except Exception:
             logger.exception("Beat stumbled, and goes on")
         finally:
             self.ticking = False
-        # The stock scheduler may have been stopped while it read its rows: it reads them afresh.
-        self.led = False
+        self.ticker = None
         return conf().dispatch_every
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""A schedule's row as the planner takes it. What nobody can read raises BrokenSchedule or BadTiming, with the reason."""
+"""A schedule's row as the planner takes it; what nobody can read raises BrokenSchedule or BadTiming, and says why."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -80,7 +80,9 @@ def _every(row: Any, anchor: datetime) -> Timing:
     try:
         every = timedelta(**{row.period: row.every})
     except (OverflowError, TypeError) as error:
-        raise BrokenSchedule(f"Its interval, {row.every} {row.period}, can't be counted. Take a shorter one.") from error
+        raise BrokenSchedule(
+            f"Its interval, {row.every} {row.period}, can't be counted. Take a shorter one."
+        ) from error
     return Every(every, anchor)
 
 

@@ -1,1 +1,4 @@
-"""Keeping the schedules: the beat that leads turns ticks into jobs, each exactly once."""
+"""Ticking: what the leading beat does for the schedules. It looks, and settles what is due, edited or free again.
+
+`firing.settle` is the one door: everything that happens to a schedule happens there, in one transaction.
+"""

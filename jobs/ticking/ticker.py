@@ -1,0 +1,68 @@
+"""The ticker: what beat does while it leads, a step at a time. What is due comes first, at its moment."""
+
+import logging
+import time
+from collections.abc import Sequence
+from itertools import islice
+
+from jobs.conf import conf
+from jobs.schedules import triggers
+from jobs.ticking import firing
+from jobs.ticking.agenda import Agenda
+from jobs.ticking.rereading import Rereading
+
+logger = logging.getLogger(__name__)
+
+
+class Ticker:
+    """Of one beat. Whoever takes the lead begins with a new one: it knows nothing from before."""
+
+    def __init__(self, using: str) -> None:
+        self.using = using
+        self.agenda = Agenda(using)
+        self.rereading = Rereading(using)
+        #: Schedules that no trigger told of.
+        self.found: dict[int, None] = {}
+        self.look_at = 0.0
+        self.checked = False
+
+    def tick(self) -> float:
+        """Do the next thing; seconds until there is one more. Raises DatabaseError when the database is gone."""
+        if time.monotonic() >= self.look_at:
+            self._look()
+        if ids := self._next():
+            self._settle(ids)
+            return 0.0
+        if self.agenda.more:
+            self.look_at = 0.0
+            return 0.0
+        if self.rereading.is_due:
+            self.found.update(dict.fromkeys(self.rereading.step()))
+            return 0.0
+        return max(0.0, min(self.agenda.until_next(), self.look_at - time.monotonic()))
+
+    def _look(self) -> None:
+        self._check_triggers()
+        self.look_at = time.monotonic() + conf().look_every
+        self.agenda.look()
+
+    def _next(self) -> list[int]:
+        """Ticks whose time has come, then those that may run at last, then edits, then what only a rereading found."""
+        size = conf().ticks_together
+        for waiting in (self.agenda.due(), self.agenda.free, self.agenda.edited, self.found):
+            if some := list(islice(waiting, size)):
+                return some
+        return []
+
+    def _settle(self, ids: Sequence[int]) -> None:
+        for schedule in ids:
+            self.found.pop(schedule, None)
+        settled = firing.settle(ids, self.using)
+        self.agenda.done(ids, settled.wakes)
+        self.agenda.put_off(settled.locked, conf().lock_patience)
+
+    def _check_triggers(self) -> None:
+        """Once in a lead: without them edits are only found by rereading."""
+        if not self.checked and (made := triggers.install(self.using)):
+            logger.warning("The database lacked triggers that tell of edited schedules; made: %s", ", ".join(made))
+        self.checked = True
