@@ -32,15 +32,21 @@ def _times(line: Line) -> str | None:
     step = _step(minutes, 60)
     if step:
         return _through_hours(step, hours)
+    at = f"at {_listed(_clock(second) for second in line.seconds)}"
     if len(line.seconds) <= 2:
-        return f"at {_listed(_clock(second) for second in line.seconds)}"
-    hour_step = _step(hours, 24)
-    if hour_step and hour_step <= 8 and len(minutes) <= MOST_NAMED:
-        return f"{_every(hour_step, 'hour')}{_past(minutes)}"
+        return at
+    return _in_hours(minutes, hours) or (at if len(line.seconds) <= MOST_NAMED else None)
+
+
+def _in_hours(minutes: Sequence[int], hours: Sequence[int]) -> str | None:
+    """Some minutes of all hours, of every second or third one, or of a row of them."""
+    step = _step(hours, 24)
+    if step and step <= 8 and len(minutes) <= MOST_NAMED:
+        return f"{_every(step, 'hour')}{_past(minutes)}"
     if len(minutes) == 1 and _is_range(hours):
-        return f"every hour, {_clock(line.seconds[0])} to {_clock(line.seconds[-1])}"
-    if len(line.seconds) <= MOST_NAMED:
-        return f"at {_listed(_clock(second) for second in line.seconds)}"
+        return f"every hour, {hours[0]:02}:{minutes[0]:02} to {hours[-1]:02}:{minutes[0]:02}"
+    if step == 1 and minutes == list(range(0, 60, minutes[1])):
+        return f"every {minutes[1]} minutes from :00 of every hour"
     return None
 
 

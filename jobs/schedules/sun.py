@@ -94,7 +94,7 @@ def event_of(day: date, event: str, latitude: float, longitude: float) -> dateti
     The same whatever is asked before: a search from another moment would end some microseconds beside.
     """
     place = _place(latitude, longitude)
-    mean_noon = datetime(day.year, day.month, day.day, 12, tzinfo=UTC) - timedelta(hours=longitude / 15)
+    mean_noon = datetime(day.year, day.month, day.day, 12, tzinfo=UTC) - timedelta(hours=float(longitude) / 15)
     noon = place.next_transit(ephem.Sun(), start=_told(mean_noon - timedelta(hours=1)))
     if event == SOLAR_NOON:
         return _read(noon)
