@@ -13,7 +13,6 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
-from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask
 from django_celery_results.models import TaskResult
 
 from dlq import lifecycle
@@ -22,7 +21,6 @@ from jobs import operations
 from jobs.console import acting
 from jobs.lifecycle import set_limits
 from jobs.models import Activity, Job, JobTag, Queue, Worker
-from jobs.schedules.preview import words
 from jobs.states import State
 from jobs.tasks.send_email import send_email
 from tests.support.deaths import claimed, dead, die, posted
@@ -322,7 +320,7 @@ def test_many_letters_are_requeued_with_their_count(admin: Client) -> None:
     assert "Requeued 2 dead letters." in html
 
 
-# --- queues, workers, schedules, results ------------------------------------------------------------
+# --- queues, workers, results ------------------------------------------------------------
 
 
 def test_every_declared_queue_is_listed_with_its_line(admin: Client) -> None:
@@ -368,30 +366,6 @@ def test_a_silent_worker_is_marked(admin: Client) -> None:
     assert "Silent" in html
 
 
-@pytest.fixture
-def schedule() -> PeriodicTask:
-    every, _ = IntervalSchedule.objects.get_or_create(every=300, period="seconds")
-    schedule: PeriodicTask = PeriodicTask.objects.create(name="health", task="check_health", interval=every)
-    return schedule
-
-
-def test_a_schedule_is_paused_and_leaves_a_trace(admin: Client, schedule: PeriodicTask) -> None:
-    press(admin, "django_celery_beat_periodictask", "disable_tasks", schedule.pk)
-    schedule.refresh_from_db()
-    assert not schedule.enabled
-    act = Activity.objects.get()
-    assert (act.by, act.action, act.kind, act.key) == ("admin", "pause", "schedule", "health")
-
-
-@pytest.mark.parametrize(("action", "enabled"), [("disable_tasks", False), ("enable_tasks", True)])
-def test_a_schedule_that_is_switched_already_is_left_alone(
-    admin: Client, schedule: PeriodicTask, action: str, enabled: bool
-) -> None:
-    PeriodicTask.objects.filter(pk=schedule.pk).update(enabled=enabled)
-    assert "Nothing changed" in press(admin, "django_celery_beat_periodictask", action, schedule.pk)
-    assert not Activity.objects.exists()
-
-
 def test_a_queue_that_is_switched_already_is_left_alone(admin: Client) -> None:
     set_limits("default")
     press(admin, "jobs_queue", "pause", "heavy", answered="1")
@@ -399,42 +373,6 @@ def test_a_queue_that_is_switched_already_is_left_alone(admin: Client) -> None:
     assert "Paused emails. Running jobs run on; the others wait. Already paused: heavy." in html
     assert "Not paused: payments." in press(admin, "jobs_queue", "resume", "payments")
     assert list(Activity.objects.order_by("pk").values_list("key", flat=True)) == ["heavy", "emails"]
-
-
-def test_a_schedule_says_when_in_the_words_of_the_api(admin: Client) -> None:
-    hourly = CrontabSchedule.objects.create(minute="0", hour="9-17")
-    row = PeriodicTask.objects.create(name="hourly", task="check_health", crontab=hourly)
-    assert "Every hour between 09:00 AM and 05:00 PM (UTC)" in text(admin, "django_celery_beat_periodictask_changelist")
-    assert words(row) in text(admin, "django_celery_beat_periodictask_changelist")
-
-
-def test_a_schedule_that_is_run_by_hand_posts_its_job(admin: Client, schedule: PeriodicTask) -> None:
-    html = press(admin, "django_celery_beat_periodictask", "run_tasks", schedule.pk)
-    assert "Queued 1 job." in html
-    assert Job.objects.get().task == "check_health"
-
-
-def test_a_schedule_of_an_unknown_task_is_refused_with_a_sentence(admin: Client, schedule: PeriodicTask) -> None:
-    PeriodicTask.objects.filter(pk=schedule.pk).update(task="nobody.knows")
-    html = press(admin, "django_celery_beat_periodictask", "run_tasks", schedule.pk)
-    assert "Unknown task" in html
-    assert not Activity.objects.exists()
-
-
-def test_an_edit_of_a_schedule_leaves_a_trace(admin: Client, schedule: PeriodicTask) -> None:
-    answer = admin.post(
-        reverse("admin:django_celery_beat_periodictask_change", args=[schedule.pk]),
-        {"name": "health", "task": "check_health", "interval": schedule.interval_id, "args": "[1]", "kwargs": "{}",
-         "headers": "{}", "description": "changed"},
-    )  # fmt: skip
-    assert answer.status_code == 302
-    act = Activity.objects.get()
-    assert (act.action, act.kind) == ("edit", "schedule")
-    assert "description" in act.facts["fields"]
-
-
-def test_the_page_of_a_schedule_has_no_inline_script(admin: Client, schedule: PeriodicTask) -> None:
-    assert "periodic-task-overrides" not in text(admin, "django_celery_beat_periodictask_change", schedule.pk)
 
 
 def test_activity_is_found_by_name_and_key(admin: Client) -> None:

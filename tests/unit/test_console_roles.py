@@ -29,10 +29,10 @@ ACTIONS = [
     (QUEUE, "pause", ("operate", "admin")),
     (QUEUE, "resume", ("operate", "admin")),
     (QUEUE, "purge", ("admin",)),
-    (SCHEDULE, "enable_tasks", ("operate", "admin")),
-    (SCHEDULE, "disable_tasks", ("operate", "admin")),
-    (SCHEDULE, "toggle_tasks", ("operate", "admin")),
-    (SCHEDULE, "run_tasks", ("operate", "admin")),
+    (SCHEDULE, "resume", ("operate", "admin")),
+    (SCHEDULE, "pause", ("operate", "admin")),
+    (SCHEDULE, "run_now", ("operate", "admin")),
+    (SCHEDULE, "duplicate", ("admin",)),
     (SCHEDULE, "delete_selected", ("admin",)),
     (TOKEN, "delete_selected", ("admin",)),
 ]
@@ -70,7 +70,7 @@ def state() -> Any:
         sorted(Job.objects.values_list("pk", "state")),
         sorted(DeadLetter.objects.values_list("pk", "status")),
         sorted(Queue.objects.values_list("pk", "paused")),
-        sorted(PeriodicTask.objects.values_list("pk", "enabled")),
+        sorted(PeriodicTask.objects.values_list("pk", "enabled", "name")),
         Token.objects.count(),
         Activity.objects.count(),
     )
@@ -85,10 +85,9 @@ def test_an_action_is_for_those_who_may(
     pk = posted() if action == "cancel" else rows[page]
     if action == "resume":
         Queue.objects.update(paused=True)
-    if action == "enable_tasks":
         PeriodicTask.objects.update(enabled=False)
     before = state()
-    answer = press(client, page, action, pk, answered="1", reason="test", sure="on", post="yes")
+    answer = press(client, page, action, pk, answered="1", reason="test", sure="on", post="yes", name="new")
     if role in allowed:
         assert answer.status_code == 302
         assert state() != before
@@ -150,8 +149,14 @@ def test_tokens_are_shown_to_admins_only(rows: dict[str, Any], role: str) -> Non
     assert browser(role).get(reverse(f"admin:{TOKEN}_changelist")).status_code == 403
 
 
-def test_an_action_that_no_page_has_is_refused(rows: dict[str, Any]) -> None:
-    assert press(browser("admin"), JOB, "delete_selected", rows[JOB]).status_code == 403
+@pytest.mark.parametrize(
+    ("page", "action"),
+    [(JOB, "delete_selected"), *((SCHEDULE, f"{verb}_tasks") for verb in ("enable", "disable", "toggle", "run"))],
+)
+def test_an_action_that_no_page_has_is_refused(rows: dict[str, Any], page: str, action: str) -> None:
+    before, client = state(), browser("admin")
+    assert press(client, page, action, rows[page]).status_code == 403
+    assert state() == before
 
 
 def test_a_get_never_acts(rows: dict[str, Any]) -> None:

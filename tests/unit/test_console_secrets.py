@@ -69,7 +69,7 @@ def test_a_list_answers_no_question_about_what_it_hides(page: str, lookup: str) 
         ("jobs_job", {"state": "queued", "queue": "default", "task": "send_email", "q": "x", "p": "1"}),
         ("dlq_deadletter", {"status": "all", "reason": "exhausted"}),
         ("django_celery_results_taskresult", {"status": "SUCCESS"}),
-        ("django_celery_beat_periodictask", {"enabled__exact": "1"}),
+        ("django_celery_beat_periodictask", {"state": "late", "q": "x", "p": "1"}),
         ("jobs_activity", {"kind": "job"}),
     ],
 )
@@ -88,7 +88,7 @@ def test_a_nul_in_the_url_is_a_wrong_question() -> None:
 
 def test_a_schedule_shows_its_secret_arguments_to_the_admin_only(secretive: Any) -> None:
     every, _ = IntervalSchedule.objects.get_or_create(every=300, period="seconds")
-    said = json.dumps({"to": "a@example.com", "body": "hunter22"})
+    said = json.dumps({"to": "a@example.com", "subject": "s", "body": "hunter22"})
     row = PeriodicTask.objects.create(name="nightly", task="send_email", interval=every, kwargs=said)
     for role in ("view", "operate"):
         html = page_of(browser(role), "django_celery_beat_periodictask", row.pk)

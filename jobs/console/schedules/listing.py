@@ -1,0 +1,106 @@
+"""What the list of schedules shows: how each is doing, its last ticks as a strip, and filters over their states."""
+
+from datetime import timedelta
+from typing import Any
+
+from django.contrib.admin.views.main import ChangeList
+from django.db import router
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+from jobs.clock.leader import NAME as BEAT
+from jobs.conf import conf
+from jobs.console.drawing import NONE, badge, moment
+from jobs.console.filters import StaticFilter
+from jobs.console.schedules.history import LAST, Kept, last_ticks
+from jobs.lifecycle.moment import now
+from jobs.models import Lease, ScheduleStanding
+from jobs.schedules.outlook import Outlook, State, outlooks
+
+LOOKS = {
+    State.ENABLED: ("✓", "good"),
+    State.LATE: ("!", "bad"),
+    State.BROKEN: ("✕", "bad"),
+    State.PAUSED: ("‖", "warn"),
+    State.PAUSED_UNTIL: ("‖", "warn"),
+    State.DONE: ("●", ""),
+    State.ENDED: ("■", ""),
+    State.DISABLED: ("○", ""),
+}
+
+
+class ScheduleList(ChangeList):
+    """The rows of the page with how they are doing: a few statements for all of them."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        self.result_list = list(self.result_list)
+        found, ticks = outlooks(self.result_list), last_ticks([row.pk for row in self.result_list])
+        for row in self.result_list:
+            row.outlook, row.last_ticks = found[row.pk], ticks[row.pk]
+
+
+class ScheduleStateFilter(StaticFilter):
+    title = "state"
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("enabled", "Enabled"), ("late", "Late"), ("broken", "Broken"), ("paused", "Paused"), ("off", "Off")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(_in_state(self.value())) if self.value() else queryset
+
+
+def _in_state(name: str | None) -> Q:
+    """Rows by what `outlook` says of them, as far as columns tell it."""
+    on, sound = Q(enabled=True), Q(standing__broken="") | Q(standing=None)
+    paused = Q(policy__paused_at__isnull=False)
+    late = Q(standing__next_tick__lt=now(router.db_for_read(ScheduleStanding)) - timedelta(seconds=conf().late_after))
+    return {
+        "enabled": on,
+        "late": on & Q(standing__broken="") & late,
+        "broken": on & ~sound,
+        "paused": ~on & paused,
+        "off": ~on & ~(paused & Q(policy__isnull=False)),
+    }.get(name or "", Q(pk=None))
+
+
+def state_badge(outlook: Outlook) -> SafeString:
+    """Colour, icon and word."""
+    icon, tone = LOOKS[outlook.state]
+    return badge(outlook.state.label, icon, tone)
+
+
+def next_tick(outlook: Outlook) -> SafeString | str:
+    return moment(outlook.next_tick) if outlook.next_tick else NONE
+
+
+def last_outcome(ticks: list[Kept]) -> SafeString | str:
+    """The newest tick: what became of it, and when."""
+    if not ticks:
+        return NONE
+    newest = ticks[0]
+    return format_html("{} {}", badge(newest.word, newest.icon, newest.tone), moment(newest.tick.at))
+
+
+def strip(ticks: list[Kept]) -> SafeString | str:
+    """The last ticks as marks, the newest on the right; told as text too."""
+    if not ticks:
+        return NONE
+    good, bad = (sum(kept.tone == tone for kept in ticks) for tone in ("good", "bad"))
+    marks = format_html_join(
+        "", '<i class="{}" title="{}"></i>', ((_class(kept), kept.title) for kept in reversed(ticks))
+    )
+    said = f"Last {len(ticks)} of at most {LAST} ticks: {good} succeeded, {bad} failed"
+    return format_html('<span class="strip" role="img" aria-label="{}">{}</span>', said, marks)
+
+
+def _class(kept: Kept) -> str:
+    return kept.tone or ("skipped" if kept.word == "Skipped" else "plain")
+
+
+def beat_is_away() -> bool:
+    """Whether no beat leads, so that nothing will fire."""
+    return not Lease.objects.filter(name=BEAT, until__gt=now(router.db_for_read(Lease))).exists()
