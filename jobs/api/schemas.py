@@ -187,13 +187,32 @@ class QueuesOut(Schema):
     items: list[QueueOut]
 
 
+class LastTickOut(Schema):
+    """The last tick, or run by hand, and what became of it."""
+
+    at: str
+    outcome: str = Field(description="run, waits, skipped")
+    why: str = Field(description="of a skipped one: missed, replaced, limit, late, ended, overlap, superseded, paused")
+    count: int = Field(description="so many were skipped together")
+    lateness: float = Field(description="seconds from its time until beat came to it")
+    job_id: str | None = Field(description="the job it enqueued, or that kept it from it")
+    job_state: str = Field(description='the state of that job; "" without one')
+    by: str = Field(description='who ran it by hand; "" of a tick')
+
+
 class ScheduleOut(Schema):
     name: str
     task: str
     words: str
     enabled: bool
-    next: list[str]
+    state: str = Field(description="enabled, late, broken, paused, paused until, done, ended, disabled")
+    reason: str = Field(description="why it is in that state, where there is something to say")
+    next: list[str] = Field(description="the next five ticks from now on, in its own zone")
+    next_tick: str | None = Field(description="the tick that beat waits for; in the past when it is late")
+    late_by: float | None = Field(description="seconds since a next tick that should have come")
     last_run: str | None
+    last_tick: LastTickOut | None
+    resumes_at: str | None = Field(description="when a pause ends by itself")
 
 
 class SchedulesOut(Schema):

@@ -1,15 +1,15 @@
 """The four schedules that come with the project: added when missing, never written over."""
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
-from django.db import transaction
 from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask
 
-Timing = dict[str, IntervalSchedule | CrontabSchedule]
+from jobs.schedules.declared import Declared, TimingRow, added
+
+SOURCE = "the project"
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class BuiltIn:
 
     name: str
     task: str
-    timing: Callable[[], Timing]
+    timing: TimingRow
     description: str
     #: The setting it can't do without, and whether that is the task's argument.
     needs: str = ""
@@ -36,37 +36,26 @@ class BuiltIn:
     def off_because(self) -> str:
         return f"Disabled: the setting {self.needs} is not set. Set it, and this schedule is enabled at the next start."
 
-    def columns(self) -> dict[str, Any]:
-        """Arguments, description and switch, as the settings are now."""
-        return {
-            "args": json.dumps([self.setting] if self.is_argument and self.is_ready else []),
-            "description": self.description if self.is_ready else self.off_because,
-            "enabled": self.is_ready,
-        }
+    @property
+    def args(self) -> list[Any]:
+        return [self.setting] if self.is_argument and self.is_ready else []
+
+    def declared(self) -> Declared:
+        """As the settings are now. Description and switch are people's once it is there."""
+        named = {"task": self.task, **({"args": self.args} if self.is_ready else {})}
+        description = self.description if self.is_ready else self.off_because
+        return Declared(
+            self.name, SOURCE, self.timing, named, at_first={"description": description, "enabled": self.is_ready}
+        )
 
 
-def every(seconds: int) -> Callable[[], Timing]:
-    """The timing of an interval."""
-
-    def timing() -> Timing:
-        wanted = {"every": seconds, "period": IntervalSchedule.SECONDS}
-        # Not get_or_create: django-celery-beat allows the same interval twice.
-        return {
-            "interval": IntervalSchedule.objects.filter(**wanted).first() or IntervalSchedule.objects.create(**wanted)
-        }
-
-    return timing
+def every(seconds: int) -> IntervalSchedule:
+    return IntervalSchedule(every=seconds, period=IntervalSchedule.SECONDS)
 
 
-def at(minute: str, hour: str, day_of_week: str = "*") -> Callable[[], Timing]:
-    """The timing of a crontab line, in UTC."""
-
-    def timing() -> Timing:
-        line = {"minute": minute, "hour": hour, "day_of_week": day_of_week, "timezone": "UTC"}
-        wanted = {**line, "day_of_month": "*", "month_of_year": "*"}
-        return {"crontab": CrontabSchedule.objects.filter(**wanted).first() or CrontabSchedule.objects.create(**wanted)}
-
-    return timing
+def at(minute: str, hour: str, day_of_week: str = "*") -> CrontabSchedule:
+    """A crontab line in UTC."""
+    return CrontabSchedule(minute=minute, hour=hour, day_of_week=day_of_week, timezone="UTC")
 
 
 BUILT_IN = (
@@ -91,18 +80,19 @@ BUILT_IN = (
 )
 
 
+def declared() -> list[Declared]:
+    """Each as it is wanted now."""
+    return [schedule.declared() for schedule in BUILT_IN]
+
+
 def install() -> list[str]:
     """Adds the missing schedules; enables those that only waited for their setting. Names of the rows written."""
-    return [schedule.name for schedule in BUILT_IN if _installed(schedule)]
+    return [schedule.name for schedule in BUILT_IN if added(schedule.declared())] + enable_waiting()
 
 
-def _installed(schedule: BuiltIn) -> bool:
-    """Whether this call wrote the row."""
-    if PeriodicTask.objects.filter(name=schedule.name).exists():
-        return _enabled_now(schedule)
-    with transaction.atomic():
-        defaults = {"task": schedule.task, **schedule.timing(), **schedule.columns()}
-        return PeriodicTask.objects.get_or_create(name=schedule.name, defaults=defaults)[1]
+def enable_waiting() -> list[str]:
+    """Enables those that only waited for their setting; their names."""
+    return [schedule.name for schedule in BUILT_IN if _enabled_now(schedule)]
 
 
 def _enabled_now(schedule: BuiltIn) -> bool:
@@ -113,8 +103,6 @@ def _enabled_now(schedule: BuiltIn) -> bool:
     row = PeriodicTask.objects.filter(name=schedule.name, **untouched).first()
     if row is None:
         return False
-    for column, value in schedule.columns().items():
-        setattr(row, column, value)
-    # Saved, not updated: beats read the rows again when a save says so.
-    row.save(update_fields=list(schedule.columns()))
+    row.args, row.description, row.enabled = json.dumps(schedule.args), schedule.description, True
+    row.save(update_fields=["args", "description", "enabled"])
     return True
