@@ -5,8 +5,6 @@ from typing import Any
 
 from celery.beat import Scheduler
 from django.db import DatabaseError, InterfaceError, connections, router
-from django_celery_beat.models import PeriodicTask
-from django_celery_beat.schedulers import ModelEntry
 
 from jobs import pulse
 from jobs.clock import Clock
@@ -15,7 +13,7 @@ from jobs.ledger.patience import patiently
 from jobs.lifecycle import set_limits
 from jobs.models import Job
 from jobs.safety import end_if_unsafe
-from jobs.schedules import builtin
+from jobs.schedules import sync
 from jobs.ticking.ticker import Ticker
 
 logger = logging.getLogger(__name__)
@@ -48,11 +46,7 @@ class LedgerScheduler(Scheduler):
     def setup_schedule(self) -> None:
         """Add what is missing; a row that an operator edited is never overwritten."""
         patiently(lambda: set_limits(self.using), self.using)
-        builtin.install()
-        known = set(PeriodicTask.objects.values_list("name", flat=True))
-        for name, entry in self.app.conf.beat_schedule.items():
-            if name not in known:
-                ModelEntry.from_entry(name, app=self.app, **entry)
+        sync.add_missing(self.app)
 
     def tick(self, *args: Any, **kwargs: Any) -> float:
         """Seconds until the next one. Only the leader ticks; one that has just taken the lead reads all afresh."""

@@ -14,8 +14,8 @@ POLICY = "jobs_schedulepolicy"
 EDITS = "jobs_scheduleedit"
 #: The columns of a schedule that beat goes by. Not those that beat itself writes after each tick.
 COLUMNS = (
-    "name task interval_id crontab_id solar_id clocked_id args kwargs queue exchange routing_key headers priority expires "
-    "expire_seconds one_off start_time enabled"
+    "name task interval_id crontab_id solar_id clocked_id args kwargs queue exchange routing_key headers priority "
+    "expires expire_seconds one_off start_time enabled"
 ).split()
 #: The tables of timings, and the column by which a schedule names its own.
 TIMINGS = {

@@ -4,7 +4,7 @@ The unique row (schedule, tick) decides: of two beats that come to a tick one en
 """
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass, field
@@ -25,6 +25,7 @@ from jobs.schedules import pressing
 from jobs.schedules.plan import Tick
 from jobs.schedules.validation import asked_once
 from jobs.ticking import deciding, overlap, standing, writing
+from jobs.ticking.ahead import Built
 from jobs.ticking.failures import failing
 from jobs.ticking.overlap import Road
 from jobs.ticking.taking import Taken, Turn, take
@@ -43,11 +44,11 @@ class Settled:
     locked: list[int] = field(default_factory=list)
 
 
-def settle(ids: Sequence[int], using: str | None = None) -> Settled:
-    """Settle these schedules together; one by one when the database refuses that. Raises DatabaseError if it is gone."""
+def settle(ids: Sequence[int], using: str | None = None, built: Mapping[int, Built] | None = None) -> Settled:
+    """Settle these schedules together; one by one when the database refuses that. Raises DatabaseError: it is gone."""
     using = using or router.db_for_write(Job)
     try:
-        return _settle(ids, using)
+        return _settle(ids, using, built or {})
     except (DatabaseError, InterfaceError) as error:
         if _is_gone(error, using):
             raise
@@ -62,7 +63,7 @@ def settle(ids: Sequence[int], using: str | None = None) -> Settled:
 
 def _settle_alone(schedule: int, using: str) -> Settled:
     try:
-        return _settle([schedule], using)
+        return _settle([schedule], using, {})
     except (DatabaseError, InterfaceError) as error:
         if _is_gone(error, using):
             raise
@@ -71,10 +72,12 @@ def _settle_alone(schedule: int, using: str) -> Settled:
         return Settled({schedule: _break(schedule, f"The database refuses it: {str(error).strip()}", using)})
 
 
-def _settle(ids: Sequence[int], using: str) -> Settled:
+def _settle(ids: Sequence[int], using: str, built: Mapping[int, Built]) -> Settled:
     with transaction.atomic(using=using):
         _wait_for_nobody(using)
         taken = take(sorted(ids), using)
+        for turn in taken.turns:
+            turn.built = built.get(turn.row.pk)
         with collecting() as batch:
             _settle_turns(taken, batch, using)
         writing.move_standings(taken.turns, using)

@@ -8,7 +8,7 @@ from jobs.conf import conf
 from jobs.messages import storable
 from jobs.models import ScheduleEdit
 from jobs.schedules.plan import plan
-from jobs.schedules.reading import fingerprint, policy_of, schedule_of
+from jobs.schedules.reading import policy_of, schedule_of
 from jobs.schedules.validation import hindrances
 from jobs.ticking.taking import Turn
 
@@ -21,7 +21,7 @@ BEFORE = timedelta(microseconds=1)
 
 def renew(turn: Turn) -> None:
     """Name, timing, and since when it is armed, by the row and its unread edits. Ticks move nothing here."""
-    standing, row, timing = turn.standing, turn.row, fingerprint(turn.row)
+    standing, row, timing = turn.standing, turn.row, turn.timing
     if turn.kept is None:
         standing.position = standing.anchor = _beginning(turn)
     elif timing != standing.timing:
@@ -42,7 +42,7 @@ def renew(turn: Turn) -> None:
 
 def is_to_be_examined(turn: Turn) -> bool:
     """Whether it may have become broken, or sound: at every edit, and from time to time while it is broken."""
-    return turn.kept is None or bool(turn.edits or turn.kept.broken) or fingerprint(turn.row) != turn.kept.timing
+    return turn.kept is None or bool(turn.edits or turn.kept.broken) or turn.timing != turn.kept.timing
 
 
 def examine(turn: Turn, live: Live) -> str:

@@ -5,13 +5,16 @@ from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 
 from django.db import DatabaseError, InterfaceError, connections
 from django_celery_beat.models import PeriodicTask
 
 from jobs.lifecycle.moment import now
 from jobs.models import ScheduleEdit, SchedulePolicy, ScheduleStanding, ScheduleTick
+from jobs.schedules.reading import fingerprint
 from jobs.schedules.rows import readable
+from jobs.ticking.ahead import Built
 
 logger = logging.getLogger(__name__)
 
@@ -28,6 +31,8 @@ class Turn:
     standing: ScheduleStanding = field(init=False)
     #: The standing after the edits, before any tick.
     renewed: ScheduleStanding | None = None
+    #: The job of its next tick, if it was built before.
+    built: Built | None = None
     #: Ticks to write, and how many jobs they enqueue.
     ticks: list[ScheduleTick] = field(default_factory=list)
     ran: int = 0
@@ -42,11 +47,16 @@ class Turn:
             new = {"name": self.row.name, "anchor": self.now, "position": self.now}
             self.standing = ScheduleStanding(schedule_id=self.row.pk, **new)
 
-    @property
+    @cached_property
     def policy(self) -> SchedulePolicy:
         """Its policy, or the defaults."""
         found: SchedulePolicy | None = getattr(self.row, "policy", None)
         return found or SchedulePolicy()
+
+    @cached_property
+    def timing(self) -> str:
+        """The timing as text."""
+        return fingerprint(self.row)
 
     def start_again(self) -> None:
         """Forget what became of its ticks so far."""
@@ -102,7 +112,7 @@ def _read(ids: Sequence[int], using: str) -> tuple[list[PeriodicTask], dict[int,
         return list(rows), {}
     except (DatabaseError, InterfaceError):
         raise
-    except Exception:
+    except Exception:  # noqa: BLE001  whatever one of them holds
         found, unreadable = [], {}
         for schedule in ids:
             try:

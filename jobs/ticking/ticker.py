@@ -9,6 +9,7 @@ from jobs.conf import conf
 from jobs.schedules import triggers
 from jobs.ticking import firing
 from jobs.ticking.agenda import Agenda
+from jobs.ticking.ahead import Ahead
 from jobs.ticking.rereading import Rereading
 
 logger = logging.getLogger(__name__)
@@ -21,6 +22,7 @@ class Ticker:
         self.using = using
         self.agenda = Agenda(using)
         self.rereading = Rereading(using)
+        self.ahead = Ahead(using)
         #: Schedules that no trigger told of.
         self.found: dict[int, None] = {}
         self.look_at = 0.0
@@ -35,6 +37,8 @@ class Ticker:
             return 0.0
         if self.agenda.more:
             self.look_at = 0.0
+            return 0.0
+        if self.ahead.step(self.agenda.wakes):
             return 0.0
         if self.rereading.is_due:
             self.found.update(dict.fromkeys(self.rereading.step()))
@@ -57,7 +61,8 @@ class Ticker:
     def _settle(self, ids: Sequence[int]) -> None:
         for schedule in ids:
             self.found.pop(schedule, None)
-        settled = firing.settle(ids, self.using)
+        settled = firing.settle(ids, self.using, self.ahead.built)
+        self.ahead.forget(ids)
         self.agenda.done(ids, settled.wakes)
         self.agenda.put_off(settled.locked, conf().lock_patience)
 

@@ -12,7 +12,9 @@ from jobs.ticking.taking import Turn
 
 TICK = ("schedule_id", "at", "first_at", "count", "decided_at", "outcome", "why", "job_id")
 STANDING = [field.attname for field in ScheduleStanding._meta.concrete_fields]
-MOVED = [name for name in STANDING if name != "schedule_id"]
+CHANGING = [name for name in STANDING if name != "schedule_id"]
+#: What a tick moves on.
+MOVING = ("position", "next_tick", "wake_at")
 #: Values in one INSERT: SQLite takes no more than 250,000, and a schedule that catches up may have thousands of ticks.
 ROWS = 500
 
@@ -36,11 +38,29 @@ def insert_ticks(ticks: Sequence[ScheduleTick], using: str) -> set[tuple[int, st
 
 
 def move_standings(turns: Sequence[Turn], using: str) -> None:
-    """Write those that have changed, or are new."""
-    moved = [turn.standing for turn in turns if turn.kept is None or _values(turn.kept) != _values(turn.standing)]
-    if moved:
+    """Write those that are new or have changed; most have only moved on."""
+    before = {turn.row.pk: turn.kept and _values(turn.kept) for turn in turns}
+    changed = [turn.standing for turn in turns if before[turn.row.pk] != _values(turn.standing)]
+    moved_on = {s.schedule_id: s for s in changed if _has_moved_on(before[s.schedule_id], s)}
+    if moved_on:
+        _move_on(list(moved_on.values()), using)
+    if others := [standing for standing in changed if standing.schedule_id not in moved_on]:
         ScheduleStanding.objects.using(using).bulk_create(
-            moved, update_conflicts=True, unique_fields=["schedule"], update_fields=MOVED
+            others, update_conflicts=True, unique_fields=["schedule"], update_fields=CHANGING
+        )
+
+
+def _move_on(standings: Sequence[ScheduleStanding], using: str) -> None:
+    connection = connections[using]
+    cast = "::timestamptz" if connection.vendor == "postgresql" else ""
+    params = [_param(connection, getattr(s, name)) for s in standings for name in ("schedule_id", *MOVING)]
+    values = ", ".join(["(%s, %s, %s, %s)"] * len(standings))
+    sets = ", ".join(f"{name} = moved.column{number}{cast}" for number, name in enumerate(MOVING, 2))
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"UPDATE jobs_schedulestanding SET {sets} FROM (VALUES {values}) AS moved "
+            "WHERE jobs_schedulestanding.schedule_id = moved.column1",
+            params,
         )
 
 
@@ -84,8 +104,13 @@ def cross_off(turns: Sequence[Turn], using: str) -> None:
         ScheduleEdit.objects.using(using).filter(pk__in=read).delete()
 
 
-def _values(standing: ScheduleStanding) -> list[Any]:
-    return [getattr(standing, name) for name in STANDING]
+def _values(standing: ScheduleStanding) -> dict[str, Any]:
+    return {name: getattr(standing, name) for name in STANDING}
+
+
+def _has_moved_on(before: dict[str, Any] | None, standing: ScheduleStanding) -> bool:
+    """Whether nothing else has changed."""
+    return before is not None and {**before, **dict.fromkeys(MOVING)} == {**_values(standing), **dict.fromkeys(MOVING)}
 
 
 def _param(connection: Any, value: Any) -> Any:

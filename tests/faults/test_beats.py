@@ -90,8 +90,8 @@ def test_another_beat_takes_over_from_a_frozen_one_which_does_no_harm_when_it_wa
 
 
 def test_what_fell_due_without_any_beat_runs_when_one_starts(running: Station) -> None:
-    ids = [running.post(note, f"nobody led {n}", countdown=0.1) for n in range(5)]
-    time.sleep(1)
+    ids = [running.post(note, f"nobody led {n}", countdown=1) for n in range(5)]
+    time.sleep(2)
     assert {row["state"] for row in running.jobs(ids)} == {"scheduled"}
     running.beat()
     running.wait_ended(ids)
