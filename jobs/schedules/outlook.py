@@ -107,7 +107,8 @@ def _without_a_tick(row: PeriodicTask, standing: ScheduleStanding | None, at: da
     """Enabled, and none comes: it has ended, or beat has not read it yet."""
     if row.expires and row.expires <= at:
         return State.ENDED, "No tick will come before its end."
-    if standing and standing.armed_at is None:
+    unread = standing.armed_at is None if standing else row.clocked is not None and row.last_run_at is None
+    if unread:
         return State.ENABLED, "Beat has not read it yet."
     return State.ENDED, "No tick will come."
 

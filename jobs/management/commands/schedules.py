@@ -19,7 +19,7 @@ from jobs.management.command import StationCommand, add_json, add_reason, number
 from jobs.schedules import builtin, in_code, in_file, pressing
 from jobs.schedules.declared import Declared, Problem
 from jobs.schedules.drift import Drift
-from jobs.schedules.outlook import outlook
+from jobs.schedules.outlook import State, outlook
 from jobs.schedules.plan import Outage
 from jobs.schedules.pressing import Pressed
 from jobs.schedules.preview import Shown, note, runs, shown_ticks, simulate, words, zone_of
@@ -33,7 +33,7 @@ SOME, OF_A_SPAN = 5, 200
 DAY = timedelta(days=1)
 LISTED = ("name", "state", "next", "last", "task", "words", "reason")
 NEXT = ("tick", "utc", "clocks")
-PLAYED = ("tick", "utc", "outcome", "why", "count", "looked_at", "starts", "clocks")
+PLAYED = ("tick", "utc", "outcome", "clocks")
 
 
 class Command(StationCommand):
@@ -66,21 +66,19 @@ class Command(StationCommand):
         played = bool(since or until or outages)
         ticks = _played(row, since, until, outages) if played else iter(shown_ticks(row, count or SOME))
         most = count or (OF_A_SPAN if until or outages else SOME)
-        lines = [_ticked(tick) for tick in islice(ticks, most)]
-        if not as_json:
-            self._introduce(row, lines, played)
-        self.show(lines, PLAYED if played else NEXT, as_json=as_json)
-        if not as_json and played and next(ticks, None):
-            self.tell(f"There are more; --count {most * 10} shows more of them.")
-
-    def _introduce(self, row: PeriodicTask, lines: Sequence[Any], played: bool) -> None:
-        self.tell(f"{row.name}: {words(row)}")
-        if note(row):
-            self.tell(note(row))
-        found = outlook(row)
-        if not played and not lines:
-            reason = f" ({found.reason.rstrip('.')})" if found.reason else ""
-            self.tell(f"It is {found.state.label.lower()}{reason}: no tick comes.")
+        found = list(islice(ticks, most))
+        if as_json:
+            self.tell_json([_facts(tick) for tick in found])
+            return
+        for sentence in (f"{row.name}: {words(row).rstrip('.')}. Zone {_zone(row)}.", note(row)):
+            if sentence:
+                self.tell(sentence)
+        if not found and not played:
+            self.tell(f"{_standing(row)}: no tick comes.")
+            return
+        self.show([_told(tick) for tick in found], PLAYED if played else NEXT, as_json=False)
+        if played and next(ticks, None):
+            self.tell(f"There are more: --count shows as many as you like, now {most}.")
 
     def sync_(self, *, file: str | None, force: bool, dry_run: bool, as_json: bool) -> None:
         declared, problems = _declared(file)
@@ -186,29 +184,64 @@ def _zone(row: PeriodicTask) -> ZoneInfo:
         return ZoneInfo("UTC")
 
 
+def _standing(row: PeriodicTask) -> str:
+    """`It is paused until 2027-01-01 10:00:00+00:00 (ann: The CRM is down)`."""
+    found = outlook(row)
+    until = f" {_short(row.policy.resume_at)}" if found.state == State.PAUSED_UNTIL else ""
+    return f"It is {found.state.value}{until}{f' ({found.reason})' if found.reason else ''}"
+
+
 def _line(row: dict[str, Any]) -> dict[str, Any]:
     """A schedule as one line of the table."""
     last = row["last_tick"]
     told = [last["outcome"], last["why"] or last["job_state"]] if last else []
-    coming = row["next_tick"] if row["state"] == "late" else next(iter(row["next"]), None)
-    return {**row, "next": coming, "last": ": ".join(part for part in told if part)}
+    coming = row["next_tick"] if row["state"] == State.LATE else next(iter(row["next"]), None)
+    until = row["resumes_at"]
+    return {
+        **row,
+        "state": f"{row['state']} {_short(datetime.fromisoformat(until))}" if until else row["state"],
+        "next": _short(datetime.fromisoformat(coming)) if coming else None,
+        "last": ": ".join(part for part in told if part),
+    }
 
 
-def _ticked(shown: Shown) -> dict[str, Any]:
-    """A tick in the schedule's zone and in UTC, and what becomes of it."""
+def _facts(shown: Shown) -> dict[str, Any]:
+    """A tick in the schedule's zone and in UTC, and what becomes of it, as JSON."""
     tick = shown.tick
-    of_several = {"first": shown.told(tick.first).isoformat()} if tick.first else {}
+    times = {"first": tick.first, "looked_at": tick.kept_at, "starts": tick.run_at}
     return {
         "tick": shown.at.isoformat(),
         "utc": tick.at.astimezone(UTC).isoformat(),
         "clocks": shown.mark,
-        "outcome": "runs" if runs(shown) else tick.outcome.value,
-        "why": tick.why.label if tick.why else "",
+        "outcome": tick.outcome.value,
+        "why": tick.why.value,
         "count": tick.count,
-        **of_several,
-        "looked_at": shown.told(tick.kept_at).isoformat() if tick.kept_at else None,
-        "starts": shown.told(tick.run_at).isoformat() if tick.run_at else None,
+        **{name: shown.told(at).isoformat() if at else None for name, at in times.items()},
     }
+
+
+def _told(shown: Shown) -> dict[str, str]:
+    """The same as a line of the table."""
+    return {
+        "tick": _short(shown.at),
+        "utc": _short(shown.tick.at.astimezone(UTC)),
+        "clocks": shown.mark,
+        "outcome": _becomes(shown),
+    }
+
+
+def _becomes(shown: Shown) -> str:
+    """`runs`, `runs at 06:00:00`, `skipped with the 46 before it, from 02:00:00 on: Beat was down; ...`."""
+    tick = shown.tick
+    if runs(shown):
+        late = tick.run_at is not None and tick.run_at > tick.at
+        return f"runs at {_short(shown.told(tick.run_at))}" if late and tick.run_at else "runs"
+    others = f" with the {tick.count - 1} before it, from {_short(shown.told(tick.first))} on" if tick.first else ""
+    return f"skipped{others}: {tick.why.label}"
+
+
+def _short(moment: datetime) -> str:
+    return moment.isoformat(" ", "seconds")
 
 
 def _differs(difference: Drift) -> str:
