@@ -1,0 +1,83 @@
+"""Beat is killed after each statement of a tick: one job for each tick, whoever makes it."""
+
+import time
+from datetime import datetime, timedelta
+
+from tests.support.processes import Process
+from tests.support.scheduling import ALL, Wish, check_gapless, check_once_each, now, positions, set_up, stands, ticks_of
+from tests.support.station import Station
+
+#: Seconds of ticks that end with their only one.
+ONE_OFFS = 60
+#: What the deaths must come after, beside much else.
+STATEMENTS = (
+    "INSERT INTO jobs_scheduletick",
+    "INSERT INTO jobs_job",
+    "jobs_schedulestanding",
+    "total_run_count",
+    "COMMIT",
+)
+
+
+def _wishes(start: datetime) -> list[Wish]:
+    """All due at the same moments: between them every statement that a tick may need."""
+    columns = {"start_time": start}
+    return [
+        Wish("plain", every=1, policy=ALL, columns=columns),
+        Wish("careful", every=1, policy={**ALL, "overlap": "skip", "pause_after": 3}, columns=columns),
+        Wish("by turns", every=1, policy={**ALL, "overlap": "queue"}, columns=columns),
+        Wish("made up once", every=2, columns=columns),
+        *(Wish(f"single {n}", at=start + timedelta(seconds=n)) for n in range(ONE_OFFS)),
+    ]
+
+
+def test_a_beat_killed_after_any_statement_of_a_tick_loses_none_and_doubles_none(fresh_station: Station) -> None:
+    """Row 12c: each kill is one statement further; the last one comes after the commit and before the ring."""
+    station = fresh_station
+    kills = station.data / "kills"
+    env = {"KILLS": str(kills), "DJANGO_SETTINGS_MODULE": "tests.support.killing_settings"}
+    wishes = _wishes(station.call(now) + timedelta(seconds=4))
+    set_up(station, *wishes)
+    station.worker("default", concurrency=2)
+    beats = [_beat(station, env), _beat(station, env)]
+    stands(station, *(wish.name for wish in wishes))
+    kills.write_text("1")
+    _until_over(station, beats, env)
+    deaths = _deaths(station)
+    assert [death.split()[3] for death in deaths] == [f"{n}:" for n in range(1, len(deaths) + 1)]
+    assert [each for each in STATEMENTS if not any(each in death for death in deaths)] == []
+    here = station.call(now)
+    station.wait(lambda: station.call(ticks_of, "plain")[-1]["at"] > here, what="the ticks to go on")
+    station.end([process for process in station.processes if process.name.startswith("beat")])
+    for name in ("plain", "careful", "by turns", "made up once"):
+        assert len(check_gapless(station, name)) >= 2
+    settled = station.call(positions, ["plain"])["plain"]
+    for wish in wishes[4:]:
+        assert len(check_once_each(station, wish.name)) == (wish.at is not None and wish.at <= settled), wish
+    ids = [tick["job_id"] for tick in station.call(ticks_of, "plain")]
+    rows = station.wait_ended(ids)
+    assert {(row["state"], row["attempt"]) for row in rows} == {("succeeded", 1)}
+    assert station.journal().count("plain") == len(ids)
+
+
+def _until_over(station: Station, beats: list[Process], env: dict[str, str]) -> None:
+    """Puts a new beat in the place of each that died."""
+    until = time.monotonic() + 150
+    while (station.data / "kills").read_text() != "over":
+        assert time.monotonic() < until, (station.data / "kills").read_text()
+        for place, beat in enumerate(beats):
+            if not beat.running:
+                assert beat.popen.returncode == -9
+                beats[place] = _beat(station, env)
+        time.sleep(0.1)
+
+
+def _deaths(station: Station) -> list[str]:
+    """What each beat said last, in the order of their deaths."""
+    said = [line for log in station.data.glob("logs/beat-*.log") for line in log.read_text().splitlines()]
+    return sorted((line for line in said if line.startswith("killed")), key=lambda line: int(line.split()[3][:-1]))
+
+
+def _beat(station: Station, env: dict[str, str]) -> Process:
+    """Not waited for: it may die as soon as it leads."""
+    return station.celery(f"beat-{len(station.processes)}", "beat", env=env)
