@@ -4,10 +4,13 @@ import datetime
 
 import pytest
 from django.test import Client
+from django.utils import timezone
+from django_celery_beat.models import CrontabSchedule, PeriodicTask
 
 from dlq.models import DeadLetter
 from jobs import operations
-from jobs.models import Activity, Job
+from jobs.models import Activity, Job, ScheduleStanding
+from jobs.schedules.pressing import pause, run_now
 from tests.support.api import ApiCaller, places, refused
 from tests.support.lives import dead, job, queued, running
 
@@ -156,6 +159,41 @@ def test_the_schedules_are_shown_with_their_next_ticks(api):
     assert (cleanup["task"], len(cleanup["next"]), cleanup["last_run"]) == ("cleanup_old_data", 5, None)
     assert "02:00" in cleanup["words"]
     assert all(datetime.datetime.fromisoformat(tick).hour == 2 for tick in cleanup["next"])
+
+
+def schedule_named(api, name):
+    (found,) = [s for s in api.get("/schedules").json()["items"] if s["name"] == name]
+    return found
+
+
+def test_a_schedule_tells_how_it_is_doing(api):
+    row = PeriodicTask.objects.get(name="daily-cleanup")
+    assert schedule_named(api, "daily-cleanup")["state"] == "enabled"
+    job = run_now(row.pk, "ann")
+    last = schedule_named(api, "daily-cleanup")["last_tick"]
+    assert (last["outcome"], last["job_id"], last["by"]) == ("run", job, "ann")
+    pause([row.pk], "ann", "No room")
+    found = schedule_named(api, "daily-cleanup")
+    assert (found["state"], found["reason"], found["next"], found["next_tick"]) == ("paused", "ann: No room", [], None)
+
+
+def test_a_late_schedule_tells_by_how_much(api):
+    row = PeriodicTask.objects.get(name="daily-cleanup")
+    at = timezone.now() - datetime.timedelta(hours=1)
+    ScheduleStanding.objects.create(
+        schedule=row, name=row.name, anchor=at, position=at, armed_at=at, next_tick=at, timing="x"
+    )
+    found = schedule_named(api, "daily-cleanup")
+    assert (found["state"], found["late_by"] > 3000, found["next_tick"]) == ("late", True, at.isoformat())
+
+
+def test_many_schedules_take_as_few_statements_as_one(api, django_assert_max_num_queries):
+    cron = CrontabSchedule.objects.create(minute="7")
+    PeriodicTask.objects.bulk_create(
+        PeriodicTask(name=f"n{number}", task="check_health", crontab=cron) for number in range(50)
+    )
+    with django_assert_max_num_queries(12):
+        assert len(api.get("/schedules").json()["items"]) > 50
 
 
 # --- health and figures ---

@@ -2,11 +2,12 @@
 
 import io
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
-from django_celery_beat.models import PeriodicTask
+from django_celery_beat.models import CrontabSchedule, PeriodicTask
 
 from dlq.models import DeadLetter
 from jobs.api.tokens import find_token
@@ -205,11 +206,102 @@ def test_an_unknown_queue_is_refused(verb: str) -> None:
 
 
 def test_schedules_are_listed_and_previewed() -> None:
-    names = [row["name"] for row in rows("schedules", "list")]
-    assert names == ["check-api-health", "daily-cleanup", "sync-crm", "weekly-report"]
+    listed = rows("schedules", "list")
+    assert [row["name"] for row in listed] == ["check-api-health", "daily-cleanup", "sync-crm", "weekly-report"]
+    assert {row["state"] for row in listed} <= {"enabled", "disabled"}
     assert "daily-cleanup" in run("schedules", "list")
     assert len(rows("schedules", "preview", "daily-cleanup", "--count", "3")) == 3
     assert "no-such" in refused("schedules", "preview", "no-such")
+
+
+@pytest.fixture
+def parisian() -> PeriodicTask:
+    cron = CrontabSchedule.objects.create(minute="30", hour="2", timezone="Europe/Paris")
+    row: PeriodicTask = PeriodicTask.objects.create(name="parisian", task=ADD, args="[1, 2]", crontab=cron)
+    return row
+
+
+def test_a_preview_tells_words_zone_and_what_clocks_do(parisian: PeriodicTask) -> None:
+    said = run("schedules", "preview", "parisian", "--from", "2027-03-27", "--until", "2027-03-29")
+    assert "Every day at 02:30" in said
+    assert "Europe/Paris" in said
+    ticks = rows("schedules", "preview", "parisian", "--from", "2027-03-27T00:00", "--until", "2027-03-29")
+    assert [(tick["tick"], tick["utc"], bool(tick["clocks"])) for tick in ticks] == [
+        ("2027-03-27T02:30:00+01:00", "2027-03-27T01:30:00+00:00", False),
+        ("2027-03-28T03:00:00+02:00", "2027-03-28T01:00:00+00:00", True),
+    ]
+
+
+def test_a_preview_says_that_both_kinds_of_day_must_fit(parisian: PeriodicTask) -> None:
+    CrontabSchedule.objects.filter(minute="30").update(day_of_month="13", day_of_week="5")
+    assert "must both fit" in run("schedules", "preview", "parisian")
+
+
+def test_an_outage_is_played_through(parisian: PeriodicTask) -> None:
+    night = ("--outage", "2027-01-10T02:00..2027-01-12T06:00")
+    ticks = rows("schedules", "preview", "parisian", "--from", "2027-01-09T12:00", "--until", "2027-01-13", *night)
+    assert [(tick["tick"][:10], tick["outcome"], tick["why"], tick["count"]) for tick in ticks] == [
+        ("2027-01-11", "skipped", "replaced", 2),
+        ("2027-01-12", "run", "", 1),
+    ]
+    assert (ticks[0]["first"], ticks[1]["starts"]) == ("2027-01-10T02:30:00+01:00", "2027-01-12T06:00:00+01:00")
+    said = run("schedules", "preview", "parisian", *night)
+    assert "skipped with the 1 before it" in said
+    assert "runs at 2027-01-12 06:00:00+01:00" in said
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        ("--from", "soon"),
+        ("--until", "2027-13-01"),
+        ("--outage", "2027-01-10T02:00"),
+        ("--outage", "2027-01-10T02:00..2027-01-09"),
+        ("--outage", "a..b"),
+        ("--from", "9999-12-31T23:59:59-23:00"),
+    ],
+)
+def test_a_time_that_is_none_is_refused_in_one_line(parisian: PeriodicTask, asked: tuple[str, str]) -> None:
+    assert "Write" in refused("schedules", "preview", "parisian", *asked)
+
+
+def test_a_schedule_that_does_not_tick_says_why(parisian: PeriodicTask) -> None:
+    run("schedules", "pause", "parisian", "--reason", "Moving house", "--until", "2099-01-01T10:00")
+    said = run("schedules", "preview", "parisian")
+    assert "paused until 2099-01-01 10:00:00+01:00" in said
+    assert "Moving house" in said
+    assert rows("schedules", "preview", "parisian") == []
+
+
+def test_a_broken_schedule_is_previewed_with_its_reason(parisian: PeriodicTask) -> None:
+    CrontabSchedule.objects.filter(minute="30").update(hour="99")
+    assert "99" in run("schedules", "preview", "parisian")
+    assert "99" in refused("schedules", "preview", "parisian", "--from", "2027-01-01")
+
+
+def test_a_schedule_is_paused_and_resumed_once(parisian: PeriodicTask) -> None:
+    assert "is paused until 2099-01-01T10:00:00+01:00" in run(
+        "schedules", "pause", "parisian", "--until", "2099-01-01T10:00"
+    )
+    assert "nothing changed" in run("schedules", "pause", "parisian")
+    assert "paused until" in run("schedules", "list")
+    assert "is resumed" in run("schedules", "resume", "parisian", "--reason", "back")
+    assert "nothing changed" in run("schedules", "resume", "parisian")
+    assert list(Activity.objects.order_by("id").values_list("action", "reason")) == [("pause", ""), ("resume", "back")]
+
+
+def test_one_that_would_not_tick_is_not_resumed(parisian: PeriodicTask) -> None:
+    run("schedules", "pause", "parisian")
+    PeriodicTask.objects.filter(name="parisian").update(queue="nowhere")
+    assert "nowhere" in refused("schedules", "resume", "parisian")
+    assert "nowhere" in refused("schedules", "run", "parisian")
+
+
+def test_a_schedule_is_run_by_hand(parisian: PeriodicTask) -> None:
+    job = Job.objects.get(id=run("schedules", "run", "parisian").strip())
+    assert (job.task, job.schedule) == (ADD, "parisian")
+    (listed,) = [row for row in rows("schedules", "list") if row["name"] == "parisian"]
+    assert (listed["last_tick"]["job_id"], listed["last_tick"]["outcome"]) == (job.id, "run")
 
 
 def test_sync_adds_what_is_missing_only() -> None:
@@ -217,6 +309,28 @@ def test_sync_adds_what_is_missing_only() -> None:
     PeriodicTask.objects.filter(name="weekly-report").update(enabled=False)
     assert "1 schedules added" in run("schedules", "sync")
     assert not PeriodicTask.objects.get(name="weekly-report").enabled
+
+
+def test_sync_of_a_file_tells_drift_and_writes_over_by_force(tmp_path: Path) -> None:
+    file = tmp_path / "schedules.yaml"
+    file.write_text(f"nightly: {{task: {ADD}, cron: 0 2 * * *, args: [1, 2], queue: heavy}}\n")
+    assert "Nothing is written" in run("schedules", "sync", str(file), "--dry-run")
+    assert "1 schedules added" in run("schedules", "sync", str(file))
+    PeriodicTask.objects.filter(name="nightly").update(queue="emails")
+    assert "nightly: queue is 'emails', declared 'heavy'." in run("schedules", "sync", str(file))
+    assert rows("schedules", "sync", str(file))["drift"][0]["found"] == "emails"
+    assert "1 written over" in run("schedules", "sync", str(file), "--force")
+    assert PeriodicTask.objects.get(name="nightly").queue == "heavy"
+
+
+def test_sync_of_a_bad_file_is_refused_and_writes_nothing(tmp_path: Path) -> None:
+    file = tmp_path / "schedules.yaml"
+    file.write_text(f"good: {{task: {ADD}, every: 60, args: [1, 2]}}\nbad: {{task: no.such, every: 60}}\n")
+    assert "bad: task:" in refused("schedules", "sync", str(file))
+    file.write_text("bad: {task: no.such, every: 60, queue: nowhere}\n")
+    assert "2 problems" in refused("schedules", "sync", str(file))
+    assert "can't be read" in refused("schedules", "sync", str(tmp_path / "none.yaml"))
+    assert not PeriodicTask.objects.filter(name__in=["good", "bad"]).exists()
 
 
 # --- tokens ---

@@ -187,7 +187,7 @@ def _zone(row: PeriodicTask) -> ZoneInfo:
 def _standing(row: PeriodicTask) -> str:
     """`It is paused until 2027-01-01 10:00:00+00:00 (ann: The CRM is down)`."""
     found = outlook(row)
-    until = f" {_short(row.policy.resume_at)}" if found.state == State.PAUSED_UNTIL else ""
+    until = f" {_short(row.policy.resume_at.astimezone(_zone(row)))}" if found.state == State.PAUSED_UNTIL else ""
     return f"It is {found.state.value}{until}{f' ({found.reason})' if found.reason else ''}"
 
 
