@@ -103,6 +103,8 @@ def run_now(id: int, by: str, reason: str = "") -> str:
         if found := hindrances(row):
             raise ScheduleRefused(row.name, found)
         at = now(using)
+        if row.expires and row.expires <= at:
+            row.expires = None  # the end of its ticks, not of what somebody wants now
         with collecting() as batch:
             posted = send(row, at, at)
         job_id = batch.posted.get(posted, posted)

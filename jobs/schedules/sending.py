@@ -19,8 +19,10 @@ def send(row: PeriodicTask, tick: datetime, now: datetime, run_at: datetime | No
 
     `now` is the database's time; a `run_at` after it lets the job wait until then.
     """
-    job_id = uuid()
-    options = {**_options(row), **_times(row, now, run_at), "headers": _headers(row, tick), "task_id": job_id}
+    job_id, later = uuid(), run_at if run_at is not None and run_at > now else None
+    options = {**_options(row), "headers": _headers(row, tick, later or now), "task_id": job_id}
+    if later is not None:
+        options["eta"] = later
     args, kwargs = loads(row.args or "[]"), loads(row.kwargs or "{}")
     task = registered_tasks().get(row.task)
     if task is None:  # another version's worker knows it
@@ -36,17 +38,20 @@ def _options(row: PeriodicTask) -> dict[str, Any]:
     return {name: value for name, value in given.items() if value not in (None, "")}
 
 
-def _times(row: PeriodicTask, now: datetime, run_at: datetime | None) -> dict[str, Any]:
-    """Waits and expiries as times: Celery would count seconds from this host's clock."""
-    later = run_at if run_at is not None and run_at > now else None
-    times: dict[str, Any] = {} if later is None else {"eta": later}
+def _headers(row: PeriodicTask, tick: datetime, start: datetime) -> dict[str, Any]:
+    ends = _expiry(row, start)
+    return {
+        **loads(row.headers or "{}"),
+        "celery_beat_task": True,
+        "periodic_task_name": row.name,
+        "tick": tick.astimezone(UTC).isoformat(),
+        # As a header: `apply_async(expires=)` would hold it against this host's clock.
+        **({"expires": ends.isoformat()} if ends else {}),
+    }
+
+
+def _expiry(row: PeriodicTask, start: datetime) -> datetime | None:
+    """When the job expires; of two ends the time wins, as stock beat has it."""
     if row.expires:
-        times["expires"] = row.expires
-    elif row.expire_seconds:
-        times["expires"] = (later or now) + timedelta(seconds=row.expire_seconds)
-    return times
-
-
-def _headers(row: PeriodicTask, tick: datetime) -> dict[str, Any]:
-    own = loads(row.headers or "{}")
-    return {**own, "celery_beat_task": True, "periodic_task_name": row.name, "tick": tick.astimezone(UTC).isoformat()}
+        return row.expires
+    return start + timedelta(seconds=row.expire_seconds) if row.expire_seconds else None

@@ -23,6 +23,8 @@ from jobs.schedules.rows import TIMINGS
 from jobs.schedules.sending import MOST_PRIORITY
 from jobs.signatures import signature_of
 
+#: Headers that every job has a value of its own for: one for all of them would make them one job, or none.
+OF_THE_JOB = frozenset({"id", "task", "eta", "expires", "retries"})
 COUNTS = ("missed_limit", "pause_after")
 #: What keeps no row from running: a priority is clamped, and of two ends the time wins, as stock beat has it.
 HARMLESS = frozenset({"priority", "expires", "expire_seconds"})
@@ -114,6 +116,8 @@ def _options(row: PeriodicTask) -> Iterator[Fault]:
     headers = _read(row.headers or "{}")
     if not isinstance(headers, dict):
         yield Fault("headers", 'The headers are no JSON object. Write one, such as {"trace": "abc"}.')
+    elif taken := OF_THE_JOB & headers.keys():
+        yield Fault("headers", f"{', '.join(sorted(taken))}: each job has its own. Leave it out.")
 
 
 def _arguments(row: PeriodicTask) -> Iterator[Fault]:

@@ -10,11 +10,13 @@ from django.db import connection, connections, transaction
 from django.utils import timezone
 from django_celery_beat.models import IntervalSchedule, PeriodicTask, PeriodicTasks
 
+from jobs.ledger.publish import collecting
 from jobs.messages import loads
 from jobs.models import Activity, Job, SchedulePolicy, ScheduleTick
 from jobs.policies import Missed
 from jobs.schedules.pressing import NameTaken, ResumeInThePast, duplicate, pause, resume, run_now
 from jobs.schedules.rows import UnknownSchedule
+from jobs.schedules.sending import send
 from jobs.schedules.validation import ScheduleRefused
 
 pytestmark = pytest.mark.django_db
@@ -175,6 +177,34 @@ def test_a_run_by_hand_enqueues_the_job_as_the_row_says() -> None:
     assert (tick.outcome, tick.by, tick.job_id, tick.at) == ("run", "ann", job.id, tick.decided_at)
     assert headers["tick"] == tick.at.isoformat()
     assert acts() == [("ann", "run", "mine", "A test")]
+
+
+def test_an_end_is_also_the_end_of_the_job_and_no_clock_of_this_host_is_asked(caplog: Any) -> None:
+    end = timezone.now() + timedelta(hours=1)
+    row = made(expires=end)
+    assert Job.objects.get(id=run_now(row.pk, "ann")).expires_at == end
+    long_ago = timezone.now() - timedelta(hours=1)
+    with collecting():
+        late = send(row, long_ago, long_ago)
+        row.expires, row.expire_seconds = None, 60
+        expired = send(row, long_ago, long_ago)
+    assert Job.objects.get(id=late).expires_at == end
+    assert Job.objects.get(id=expired).expires_at == long_ago + timedelta(seconds=60)
+    assert "expiration" not in caplog.text
+
+
+def test_a_job_may_start_later_and_expires_later_then() -> None:
+    row, at = made(expire_seconds=60), timezone.now()
+    job = Job.objects.get(id=send(row, at, at, at + timedelta(hours=1)))
+    assert (job.state, job.run_at) == ("scheduled", at + timedelta(hours=1))
+    assert job.expires_at == job.run_at + timedelta(seconds=60)
+
+
+def test_one_that_has_ended_can_be_run_by_hand() -> None:
+    row = made()
+    PeriodicTask.objects.filter(pk=row.pk).update(expires=LONG_AGO)
+    assert Job.objects.get(id=run_now(row.pk, "ann")).expires_at is None
+    assert fresh(row).expires == LONG_AGO
 
 
 def test_each_press_is_a_job_and_a_disabled_schedule_can_be_run() -> None:

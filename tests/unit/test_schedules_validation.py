@@ -64,6 +64,7 @@ def test_a_sound_row_has_no_faults() -> None:
         ({"kwargs": "[]"}, "kwargs", "JSON object"),
         ({"headers": "[]"}, "headers", "JSON object"),
         ({"headers": "x"}, "headers", "JSON object"),
+        ({"headers": '{"id": "mine"}'}, "headers", "id: each job has its own"),
         ({"kwargs": '{"no_such": 1}'}, "kwargs", "no_such: Unexpected argument"),
         ({"args": "[1]"}, "args", "number 1: Unexpected argument"),
         ({"task": "send_email"}, "kwargs", "Missing"),
@@ -118,9 +119,9 @@ def test_a_task_that_only_a_live_worker_knows_is_no_fault() -> None:
     assert fields(task="newer") == ["task"]
 
 
-def test_the_workers_are_asked_once_for_many_rows(django_assert_num_queries: Any) -> None:
+def test_the_workers_are_asked_once_for_many_rows(django_assert_max_num_queries: Any) -> None:
     live = asked_once()
-    with django_assert_num_queries(1):
+    with django_assert_max_num_queries(2):  # one of them asks PostgreSQL for the time
         assert [len(faults(row(task="no.such"), live)) for _ in range(3)] == [1, 1, 1]
 
 
