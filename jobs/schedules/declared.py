@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 from django.db import transaction
 from django_celery_beat.models import (
@@ -40,7 +40,7 @@ POLICY = ("missed", "missed_limit", "max_lateness", "overlap", "jitter", "pause_
 AS_JSON: dict[str, Any] = {"args": [], "kwargs": {}, "headers": {}}
 
 #: A timing as a row of its own, not saved yet.
-TimingRow = IntervalSchedule | CrontabSchedule | ClockedSchedule | SolarSchedule
+TimingRow: TypeAlias = IntervalSchedule | CrontabSchedule | ClockedSchedule | SolarSchedule
 FIELD_OF: dict[type, str] = dict(
     zip((IntervalSchedule, CrontabSchedule, ClockedSchedule, SolarSchedule), TIMINGS, strict=True)
 )

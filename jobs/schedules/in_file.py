@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
+from functools import partial
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -92,8 +93,8 @@ class _Entry:
             self.wrong("task", "It is missing. Name the task.")
         zone = self.tried("zone", self.zone) or ZoneInfo("UTC")
         timing = self.tried("timing", lambda: self.timing(zone))
-        named = {key: self.tried(key, lambda key=key: self.value(key, zone)) for key in COLUMNS if key in self.given}
-        policy = {key: self.tried(key, lambda key=key: self.value(key, zone)) for key in POLICY if key in self.given}
+        named = {key: self.tried(key, partial(self.value, key, zone)) for key in COLUMNS if key in self.given}
+        policy = {key: self.tried(key, partial(self.value, key, zone)) for key in POLICY if key in self.given}
         if self.problems or timing is None:
             raise _Several(self.problems)
         if "at" in self.given:

@@ -45,7 +45,7 @@ def readable(rows: QuerySet[PeriodicTask]) -> QuerySet[PeriodicTask]:
     return found
 
 
-class _Zoned(ModelIterable):
+class _Zoned(ModelIterable):  # type: ignore[type-arg]
     """django-timezone-field raises where a row is read, so the zone is read as text and looked up here."""
 
     def __iter__(self) -> Iterator[Any]:

@@ -23,7 +23,9 @@ NEVER_ASKED = ("task", "priority", "args", "kwargs", "headers", "date_changed")
 logger = logging.getLogger(__name__)
 
 #: A fault names a column; a declaration calls it so.
-WORDS = {column: word for word, column in COLUMNS.items()} | dict.fromkeys((*TIMINGS, "timing"), "timing")
+WORDS = {column: word for word, column in COLUMNS.items()} | dict(
+    zip(TIMINGS, ("every", "cron", "at", "sun"), strict=True)
+)
 
 
 class SyncRefused(JobError):
@@ -90,17 +92,28 @@ def _problems(declared: Sequence[Declared], rows: dict[str, PeriodicTask]) -> It
         row = _copy(rows[one.name]) if one.name in rows else one.row()
         if one.name in rows:
             one.write(row, one.named)
-        found = list(_unfit(row)) or faults(row, live)
+        found = [*_unfit(row, one.timing_field)] or faults(row, live)
         found += policy_faults(SchedulePolicy(**one.policy))
         yield from (Problem(one.name, WORDS.get(fault.field, fault.field), fault.message) for fault in found)
 
 
-def _unfit(row: PeriodicTask) -> Iterator[Fault]:
+def _unfit(row: PeriodicTask, timing: str) -> Iterator[Fault]:
     """Values that their columns don't take, whatever they mean."""
+    for column, said in _refused(row, [*TIMINGS, *NEVER_ASKED]).items():
+        yield Fault(column, said)
+    for said in _refused(getattr(row, timing), []).values():
+        yield Fault(timing, said)
+    for column in row._meta.concrete_fields:
+        if "\x00" in str(getattr(row, column.attname)):
+            yield Fault(column.name, "It has a NUL character, which no database keeps. Leave it out.")
+
+
+def _refused(row: Any, exclude: list[str]) -> dict[str, str]:
     try:
-        row.clean_fields(exclude=[*TIMINGS, *NEVER_ASKED])
+        row.clean_fields(exclude=exclude)
     except ValidationError as error:
-        yield from (Fault(column, f"{' '.join(said).rstrip('.')}.") for column, said in error.message_dict.items())
+        return {column: f"{' '.join(said).rstrip('.')}." for column, said in error.message_dict.items()}
+    return {}
 
 
 def _settle(one: Declared, row: PeriodicTask | None, by: str, done: Synced, *, force: bool, dry_run: bool) -> None:
