@@ -8,7 +8,7 @@ and day of week must both hold, as Celery has it.
 from bisect import bisect_right
 from calendar import monthrange
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import MAXYEAR, UTC, date, datetime, timedelta
 from functools import lru_cache
 from itertools import chain, islice
@@ -42,7 +42,7 @@ class Cron:
     day_of_month: str = "*"
     month_of_year: str = "*"
     day_of_week: str = "*"
-    zone: ZoneInfo = UTC_ZONE
+    zone: ZoneInfo = field(default=UTC_ZONE, kw_only=True)
 
     def __post_init__(self) -> None:
         _line(*self.fields)

@@ -71,7 +71,7 @@ def _cron(row: Any, _: datetime) -> Timing:
 @lru_cache(maxsize=20_000)
 def _cron_of(minute: str, hour: str, day_of_month: str, month_of_year: str, day_of_week: str, zone: str) -> Cron:
     """Many schedules share a line, and it is read at each of their ticks."""
-    return Cron(minute, hour, day_of_month, month_of_year, day_of_week, zone_named(zone))
+    return Cron(minute, hour, day_of_month, month_of_year, day_of_week, zone=zone_named(zone))
 
 
 def _every(row: Any, anchor: datetime) -> Timing:

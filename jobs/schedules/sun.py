@@ -11,7 +11,7 @@ from itertools import takewhile
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
-import ephem
+import ephem  # type: ignore[import-untyped]
 
 from jobs.schedules.errors import BadTiming
 from jobs.schedules.zones import DAY, UTC_ZONE

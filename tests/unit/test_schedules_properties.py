@@ -156,9 +156,13 @@ def simulated(line: tuple[str, ...], zone: ZoneInfo, after: datetime, until: dat
     minute, hour, days, months, weekdays = line
     is_or = not days.startswith("*") and not weekdays.startswith("*")
     text = " ".join((minute, hour, days, months, "*" if is_or else weekdays))
-    ticks = takewhile(
-        lambda tick: tick <= until, (tick.astimezone(UTC) for tick in CronSim(text, after.astimezone(zone)))
-    )
+    ticks = [after]
+    for tick in CronSim(text, after.astimezone(zone)):
+        # Where midnight comes twice, cronsim may go back to the first one again and again.
+        assume(tick.astimezone(UTC) >= ticks[-1] or len(ticks) == 1)
+        if tick.astimezone(UTC) > until:
+            break
+        ticks.append(tick.astimezone(UTC))
     wanted = crontab(day_of_week=weekdays).day_of_week
     return {tick for tick in ticks if tick > after and tick.astimezone(zone).isoweekday() % 7 in wanted}
 
@@ -170,14 +174,20 @@ def differs_near(line: tuple[str, ...], tick: datetime, zone: ZoneInfo) -> bool:
     and all of a double hour does. Ours ticks once at the gap's end, and twice only with a wildcard hour. The test above
     holds ours to the rule there.
     """
-    follows_elapsed_time = line[0].startswith("*") or line[1].startswith("*")
     at_gap = tick in changes(zone) and not tick.astimezone(zone).fold
-    return follows_elapsed_time and (at_gap or bool(tick.astimezone(zone).fold))
+    return has_star(line) and (at_gap or bool(tick.astimezone(zone).fold))
+
+
+def has_star(line: tuple[str, ...]) -> bool:
+    """Whether cronsim lets the line follow elapsed time."""
+    return line[0].startswith("*") or line[1].startswith("*")
 
 
 @FAST
 @given(st.data(), st.sampled_from(ZONES), DAILY_LINES | LINES)
 def test_cronsim_ticks_alike_except_where_the_rule_says_so(data: Any, zone: ZoneInfo, line: tuple[str, ...]) -> None:
+    # After a change of half an hour cronsim steps from half hour to half hour, and leaves out the first half of one.
+    assume(zone.key != "Australia/Lord_Howe" or not has_star(line))
     timing, after = cron_of(line, zone), data.draw(moments_in(zone))
     until = after + timedelta(hours=30)
     ours, theirs = set(between(timing, after, until)), simulated(line, zone, after, until)
@@ -357,8 +367,9 @@ def test_each_tick_is_accounted_for_once_and_in_order(
     ticks = list(plan(schedule, policy, START, after_all, outages))
     if not schedule.one_off:
         assert sum(tick.count for tick in ticks) == len(drawn(schedule, START, after_all))
-    assert all(earlier.at < (next_one.first or next_one.at) for earlier, next_one in pairwise(ticks))
-    assert all(earlier.kept_at <= next_one.kept_at for earlier, next_one in pairwise(ticks))
+    assert all(earlier.at < (following.first or following.at) for earlier, following in pairwise(ticks))
+    looked_at = [tick.kept_at for tick in ticks]
+    assert looked_at == sorted(looked_at)
 
 
 @FAST
@@ -366,7 +377,8 @@ def test_each_tick_is_accounted_for_once_and_in_order(
 def test_what_runs_runs_in_time_and_so_many_at_most(schedule: Schedule, policy: Policy, outages: list[Outage]) -> None:
     runs = [tick for tick in plan(schedule, policy, START, END, outages) if tick.outcome == Outcome.RUN]
     for tick in runs:
-        assert tick.at <= tick.kept_at <= tick.run_at <= max(tick.kept_at, tick.at + timedelta(seconds=policy.jitter))
+        latest = max(tick.kept_at or tick.at, tick.at + timedelta(seconds=policy.jitter))
+        assert tick.at <= tick.kept_at <= tick.run_at <= latest
         assert policy.max_lateness is None or tick.kept_at - tick.at <= timedelta(seconds=policy.max_lateness)
         together = [other for other in runs if other.kept_at == tick.kept_at]
         assert len(together) <= (policy.missed_limit if policy.missed == Missed.ALL else 1)
