@@ -25,7 +25,9 @@ from jobs.schedules.zones import zone_named
 LINE = ("minute", "hour", "day_of_month", "month_of_year", "day_of_week")
 PERIODS = ("seconds", "minutes", "hours", "days")
 TIMING_KEYS = ("cron", "every", "at", "sun")
-KEYS = (*TIMING_KEYS, "zone", *COLUMNS, *POLICY)
+#: Exchanges mean nothing here; code that names them was written for another broker.
+COLUMN_KEYS = tuple(key for key in COLUMNS if key not in ("exchange", "routing_key"))
+KEYS = (*TIMING_KEYS, "zone", *COLUMN_KEYS, *POLICY)
 #: What the value of a key must be; the others are looked at where they are read.
 KINDS: dict[str, tuple[type | tuple[type, ...], str]] = {
     "task": (str, "text"),
@@ -33,8 +35,6 @@ KINDS: dict[str, tuple[type | tuple[type, ...], str]] = {
     "kwargs": (dict, "a mapping"),
     "headers": (dict, "a mapping"),
     "queue": (str, "text"),
-    "exchange": (str, "text"),
-    "routing_key": (str, "text"),
     "description": (str, "text"),
     "priority": (int, "a whole number"),
     "expire_seconds": (int, "a whole number"),
@@ -45,7 +45,7 @@ KINDS: dict[str, tuple[type | tuple[type, ...], str]] = {
     **dict.fromkeys(("missed_limit", "max_lateness", "jitter", "pause_after"), (int, "a whole number")),
 }
 #: Those that may be written empty: as if they had never been set.
-NULLABLE = frozenset({"queue", "exchange", "routing_key", "priority", "expire_seconds", "start", "end", "max_lateness"})
+NULLABLE = frozenset({"queue", "priority", "expire_seconds", "start", "end", "max_lateness"})
 
 
 class FileRefused(JobError):
@@ -93,7 +93,7 @@ class _Entry:
             self.wrong("task", "It is missing. Name the task.")
         zone = self.tried("zone", self.zone) or ZoneInfo("UTC")
         timing = self.tried("timing", lambda: self.timing(zone))
-        named = {key: self.tried(key, partial(self.value, key, zone)) for key in COLUMNS if key in self.given}
+        named = {key: self.tried(key, partial(self.value, key, zone)) for key in COLUMN_KEYS if key in self.given}
         policy = {key: self.tried(key, partial(self.value, key, zone)) for key in POLICY if key in self.given}
         if self.problems or timing is None:
             raise _Several(self.problems)

@@ -1,6 +1,7 @@
 """Schedules from code and from a file: the missing are added, the others only by force."""
 
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -290,6 +291,18 @@ def test_a_file_may_share_values_by_anchors(tmp_path: Path) -> None:
     text = "a: &base {task: check_health, every: 60}\nb:\n  <<: *base\n  every: 70\n"
     assert load(tmp_path, text).added == ["a", "b"]
     assert row("b").interval.every == 70
+
+
+def test_the_page_on_operations_names_every_key_and_its_example_is_read(tmp_path: Path) -> None:
+    page = (
+        (Path(__file__).parents[2] / "docs" / "operations.md")
+        .read_text("utf-8")
+        .partition("### Schedules in a file")[2]
+    )
+    [example] = re.findall(r"```yaml\n(.*?)```", page.partition("## The doctor")[0], re.DOTALL)
+    declared, problems = in_file.declared(written(tmp_path, example))
+    assert ([one.name for one in declared], problems) == (["nightly-report", "poll-orders"], [])
+    assert [key for key in in_file.KEYS if f"`{key}`" not in page] == []
 
 
 # --- code ---
