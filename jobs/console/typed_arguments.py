@@ -47,7 +47,8 @@ class TypedArgumentsForm(forms.Form):
         self.task, self.given = task, given.to(task)
         registered = registered_tasks().get(task)
         self.signature = signature_of(registered) if registered and not is_plumbing(registered) else None
-        self.fields.update(_fields(self.signature, *self.given.shown()))
+        if task:
+            self.fields.update(_fields(self.signature, *self.given.shown()))
 
     def clean(self) -> dict[str, Any]:
         """Puts what the signature refuses under the field it is in."""

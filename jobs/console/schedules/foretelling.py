@@ -92,10 +92,16 @@ class OutageForm(forms.Form):
         return Outage(since, until)
 
 
-def night(zone: ZoneInfo) -> dict[str, str]:
-    """An outage to begin with: the next night, 02:00 to 06:00."""
-    day = (timezone.now().astimezone(zone) + timedelta(days=1)).replace(hour=2, minute=0, second=0)
-    return {"outage_from": day.strftime(TYPED), "outage_to": day.replace(hour=6).strftime(TYPED)}
+def an_outage(row: PeriodicTask | None) -> dict[str, str]:
+    """An outage to begin with, four hours from that of the next tick on; of a new schedule, the next night."""
+    now = timezone.now()
+    try:
+        tick = next(simulate(row, now), None) if row else None
+    except JobError:
+        tick = None
+    begins = tick.at if tick else (now + timedelta(days=1)).replace(hour=2)
+    begins = begins.replace(minute=0, second=0, microsecond=0)
+    return {"outage_from": begins.strftime(TYPED), "outage_to": (begins + timedelta(hours=4)).strftime(TYPED)}
 
 
 def foretell(form: ScheduleForm, outages: OutageForm, now: datetime | None = None) -> Foretold:
@@ -130,8 +136,9 @@ def next_lines(
 
 
 def day_and_time(at: datetime) -> str:
-    """`Mon 29 Mar 2027, 08:00 CEST`; seconds where there are some."""
-    return at.strftime("%a %d %b %Y, %H:%M:%S %Z" if at.second or at.microsecond else "%a %d %b %Y, %H:%M %Z")
+    """`Mon 29 Mar 2027, 08:00 CEST`; seconds where there are some, the year where it is another one."""
+    day = "%a %d %b" if at.year == timezone.now().astimezone(at.tzinfo).year else "%a %d %b %Y"
+    return at.strftime(f"{day}, %H:%M:%S %Z" if at.second or at.microsecond else f"{day}, %H:%M %Z")
 
 
 def _line(shown: Shown, zone: ZoneInfo, viewer: ZoneInfo | None) -> Line:

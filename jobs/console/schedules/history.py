@@ -75,11 +75,10 @@ class Kept:
 
     @property
     def told(self) -> str:
-        return exact(self.tick.at)
-
-    @property
-    def first_told(self) -> str:
-        return exact(self.tick.first_at or self.tick.at)
+        """Its time in UTC; of several that were skipped together, from the first to the last."""
+        at = f"{self.tick.at:%Y-%m-%d %H:%M:%S}"
+        first = self.tick.first_at if self.tick.count > 1 else None
+        return f"{first:%Y-%m-%d %H:%M:%S} to {at}" if first else at
 
     @property
     def lateness(self) -> str:

@@ -1,5 +1,6 @@
 """What the list of schedules shows: how each is doing, its last ticks as a strip, and filters over their states."""
 
+from copy import copy
 from datetime import timedelta
 from typing import Any
 
@@ -9,6 +10,7 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+from django.utils.text import Truncator
 
 from jobs.clock.leader import NAME as BEAT
 from jobs.conf import conf
@@ -31,8 +33,19 @@ LOOKS = {
 }
 
 
+def named_schedules(opts: Any) -> Any:
+    """The model's options for our pages: a periodic task is called a schedule here."""
+    ours = copy(opts)
+    ours.verbose_name, ours.verbose_name_plural = "schedule", "schedules"
+    return ours
+
+
 class ScheduleList(ChangeList):
     """The rows of the page with how they are doing: a few statements for all of them."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.opts = named_schedules(self.opts)
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
@@ -45,6 +58,7 @@ class ScheduleList(ChangeList):
 class ScheduleStateFilter(StaticFilter):
     title = "state"
     parameter_name = "state"
+    template = "admin/schedules/filter.html"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         return [("enabled", "Enabled"), ("late", "Late"), ("broken", "Broken"), ("paused", "Paused"), ("off", "Off")]
@@ -73,16 +87,26 @@ def state_badge(outlook: Outlook) -> SafeString:
     return badge(outlook.state.label, icon, tone)
 
 
+def state_and_reason(row: Any) -> SafeString:
+    """The badge, until when, and the beginning of the reason; the whole of it on hover."""
+    seen: Outlook = row.outlook
+    until = moment(row.policy.resume_at) if seen.state == State.PAUSED_UNTIL else ""
+    short = Truncator(seen.reason).chars(60)
+    reason = format_html('<div class="quiet" title="{}">{}</div>', seen.reason, short) if seen.reason else ""
+    return format_html("{} {}{}", state_badge(seen), until, reason)
+
+
 def next_tick(outlook: Outlook) -> SafeString | str:
     return moment(outlook.next_tick) if outlook.next_tick else NONE
 
 
-def last_outcome(ticks: list[Kept]) -> SafeString | str:
-    """The newest tick: what became of it, and when."""
+def last_outcomes(ticks: list[Kept]) -> SafeString | str:
+    """The newest tick, what became of it and when; under it the last ones as a strip."""
     if not ticks:
         return NONE
     newest = ticks[0]
-    return format_html("{} {}", badge(newest.word, newest.icon, newest.tone), moment(newest.tick.at))
+    said = badge(newest.word, newest.icon, newest.tone)
+    return format_html("{} {}<br>{}", said, moment(newest.tick.at), strip(ticks))
 
 
 def strip(ticks: list[Kept]) -> SafeString | str:

@@ -4,6 +4,7 @@ from typing import Any, ClassVar
 
 import django_celery_beat.admin  # noqa: F401  (it registers its own pages first)
 from django.contrib import admin, messages
+from django.contrib.admin import ShowFacets
 from django.contrib.admin.utils import unquote
 from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import PermissionDenied
@@ -20,7 +21,7 @@ from jobs.console.arguments import pretty, sees_all
 from jobs.console.drawing import verbatim
 from jobs.console.paging import CappedPaginator
 from jobs.console.schedules import listing
-from jobs.console.schedules.foretelling import Foretold, OutageForm, foretell, foretold_of, next_lines, night
+from jobs.console.schedules.foretelling import Foretold, OutageForm, an_outage, foretell, foretold_of, next_lines
 from jobs.console.schedules.form import ScheduleForm
 from jobs.console.schedules.history import edits, last_ticks
 from jobs.console.schedules.presses import PressesAdmin
@@ -28,10 +29,10 @@ from jobs.console.typed_arguments import Given, TypedArgumentsForm, stored
 from jobs.console.zones import zone_or_none
 from jobs.errors import JobError
 from jobs.models import SchedulePolicy
+from jobs.policies import Overlap
 from jobs.schedules.outlook import State, outlook
 from jobs.schedules.preview import note, words, zone_of
 from jobs.schedules.rows import readable
-from jobs.schedules.zones import UTC_ZONE
 
 NAME = "django_celery_beat_periodictask"
 #: What the form sends beside its fields: show what comes; give the fields of this task.
@@ -45,7 +46,7 @@ admin.site.unregister(PeriodicTask)
 class ScheduleAdmin(PressesAdmin):
     """One model, four pages; none of django-celery-beat's."""
 
-    list_display = ("name", "status", "when", "next_one", "last_one", "strip", "overlaps")
+    list_display = ("name", "status", "when", "next_one", "last_ones", "overlaps")
     list_filter = (listing.ScheduleStateFilter,)
     search_fields = ("name", "task")
     search_help_text = "Part of a name or a task"
@@ -54,8 +55,13 @@ class ScheduleAdmin(PressesAdmin):
     list_per_page = 50
     list_max_show_all = 200
     show_full_result_count = False
+    show_facets = ShowFacets.NEVER
     paginator = CappedPaginator
     change_list_template = "admin/schedules/list.html"
+
+    def __init__(self, model: Any, admin_site: Any) -> None:
+        super().__init__(model, admin_site)
+        self.opts = listing.named_schedules(model._meta)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[PeriodicTask]:
         return readable(super().get_queryset(request))
@@ -81,7 +87,7 @@ class ScheduleAdmin(PressesAdmin):
 
     @admin.display(description="state")
     def status(self, row: Any) -> SafeString:
-        return listing.state_badge(row.outlook)
+        return listing.state_and_reason(row)
 
     @admin.display(description="when")
     def when(self, row: PeriodicTask) -> str:
@@ -91,18 +97,14 @@ class ScheduleAdmin(PressesAdmin):
     def next_one(self, row: Any) -> SafeString | str:
         return listing.next_tick(row.outlook)
 
-    @admin.display(description="last tick")
-    def last_one(self, row: Any) -> SafeString | str:
-        return listing.last_outcome(row.last_ticks)
-
-    @admin.display(description="last 20")
-    def strip(self, row: Any) -> SafeString | str:
-        return listing.strip(row.last_ticks)
+    @admin.display(description="last ticks")
+    def last_ones(self, row: Any) -> SafeString | str:
+        return listing.last_outcomes(row.last_ticks)
 
     @admin.display(description="overlap")
     def overlaps(self, row: Any) -> str:
         policy = getattr(row, "policy", None)
-        return policy.get_overlap_display() if policy else "Run beside it"
+        return str(policy.overlap if policy else Overlap.ALLOW).capitalize()
 
     # --- the page of one ---
 
@@ -193,6 +195,8 @@ class ScheduleAdmin(PressesAdmin):
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
         row = self._row(request, object_id) if object_id else None
+        if object_id and row is None:
+            raise Http404
         form = ScheduleForm(request.POST, row, sees_all=sees_all(request))
         if FIELDS_ONLY in request.POST:
             fields = TypedArgumentsForm(form.arguments.task, form.arguments.given)
@@ -212,7 +216,7 @@ class ScheduleAdmin(PressesAdmin):
         return self._form_page(request, row, form)
 
     def _form_page(self, request: HttpRequest, row: PeriodicTask | None, form: ScheduleForm) -> HttpResponse:
-        outages = OutageForm(form.data, initial=night(UTC_ZONE))
+        outages = OutageForm(form.data, initial=an_outage(row))
         keys = [row.pk] if row else []
         context = {
             **self._context(request, row),

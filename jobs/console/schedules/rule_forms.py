@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 from django import forms
 from django_celery_beat.models import PeriodicTask
 
+from jobs.conf import conf
 from jobs.console.zones import WallClockField, as_typed, moment_of
 from jobs.policies import Missed, Overlap
 from jobs.queues import declared
@@ -71,7 +72,7 @@ class PolicyForm(forms.Form):
         required=False,
         min_value=1,
         max_value=MOST_SECONDS,
-        help_text="Seconds after its time that a tick may still run. Empty: any; when missed ticks are skipped, 60.",
+        help_text="Seconds after its time that a tick may still run. Empty: any.",
     )
     overlap = forms.ChoiceField(
         label="While a job runs",
@@ -97,6 +98,8 @@ class PolicyForm(forms.Form):
     def __init__(self, data: Any = None, row: PeriodicTask | None = None) -> None:
         kept = getattr(row, "policy", None)
         super().__init__(data, initial={name: getattr(kept, name) for name in self.base_fields} if kept else {})
+        on_time = f"{conf().late_after:g}"
+        self.fields["max_lateness"].help_text += f" With skipped missed ticks empty means {on_time}."
 
 
 class MoreForm(forms.Form):

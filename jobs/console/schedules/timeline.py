@@ -18,6 +18,8 @@ class Mark:
     """One tick: where it was planned, and where it runs (None: skipped)."""
 
     x: float
+    #: Of several skipped together: where the first of them was planned.
+    first_x: float | None
     runs_x: float | None
     late: bool
     title: str
@@ -45,17 +47,27 @@ def timeline(ticks: Sequence[Tick], outage: Outage, zone: ZoneInfo) -> Timeline:
     first, last = outage.since - BEFORE * length, outage.until + AFTER * length
     down, up = _x(outage.since, first, last), _x(outage.until, first, last)
     marks = [_mark(tick, first, last, zone) for tick in ticks if tick.at <= last]
-    runs = sum(tick.outcome == Outcome.RUN for tick in ticks if tick.at < outage.until)
-    skipped = sum(tick.count for tick in ticks if tick.outcome != Outcome.RUN)
-    told = f"{runs} of the ticks during the outage run after it, {skipped} are skipped."
-    return Timeline(down, round(up - down, 1), marks, _clock(outage.since, zone), _clock(outage.until, zone), told)
+    clocks = _clock(outage.since, zone), _clock(outage.until, zone)
+    return Timeline(down, round(up - down, 1), marks, *clocks, _summary([t for t in ticks if t.at < outage.until]))
+
+
+def _summary(missed: Sequence[Tick]) -> str:
+    runs = sum(tick.outcome == Outcome.RUN for tick in missed)
+    count = sum(tick.count for tick in missed)
+    if not count:
+        return "No tick falls into this time."
+    ticks = "1 tick falls" if count == 1 else f"{count:,} ticks fall"
+    return f"{ticks} into this time. Run after it: {runs:,}. Skipped: {count - runs:,}."
 
 
 def _mark(tick: Tick, first: datetime, last: datetime, zone: ZoneInfo) -> Mark:
     runs = tick.outcome == Outcome.RUN
     kept = tick.kept_at or tick.at
     title = f"{tick.at.astimezone(zone):%H:%M:%S}: " + ("runs" if runs else "skipped")
-    return Mark(_x(tick.at, first, last), _x(kept, first, last) if runs else None, runs and kept > tick.at, title)
+    several = _x(tick.first, first, last) if tick.first else None
+    return Mark(
+        _x(tick.at, first, last), several, _x(kept, first, last) if runs else None, runs and kept > tick.at, title
+    )
 
 
 def _x(at: datetime, first: datetime, last: datetime) -> float:
