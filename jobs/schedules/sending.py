@@ -33,8 +33,9 @@ def send(row: PeriodicTask, tick: datetime, now: datetime, run_at: datetime | No
 
 
 def _options(row: PeriodicTask) -> dict[str, Any]:
-    given = {name: getattr(row, name) for name in ("queue", "exchange", "routing_key")}
-    given["priority"] = None if row.priority is None else min(row.priority, MOST_PRIORITY)
+    given: dict[str, Any] = {name: getattr(row, name) for name in ("queue", "exchange", "routing_key")}
+    if isinstance(row.priority, int):
+        given["priority"] = max(0, min(row.priority, MOST_PRIORITY))
     return {name: value for name, value in given.items() if value not in (None, "")}
 
 
