@@ -13,11 +13,12 @@ from jobs.console.schedules.history import differences, told
 from jobs.console.schedules.rule_forms import AboutForm, MoreForm, PolicyForm
 from jobs.console.schedules.timing_form import ONCE, TimingForm
 from jobs.console.typed_arguments import Given, TypedArgumentsForm, as_text, stored
+from jobs.console.zones import zone_or_none
 from jobs.models import SchedulePolicy
 from jobs.schedules.rows import TIMINGS
 from jobs.schedules.validation import Fault, faults
+from jobs.schedules.zones import UTC_ZONE
 
-UTC = ZoneInfo("UTC")
 #: What an edit writes.
 WRITTEN = (
     *("name", "task", "queue", "args", "kwargs", "headers", "priority", "description"),
@@ -128,7 +129,7 @@ class ScheduleForm:
     def _zone(self) -> ZoneInfo | None:
         if self.data is not None:
             return self.timing.chosen_zone if self.timing.is_valid() or "zone" not in self.timing.errors else None
-        return ZoneInfo(str(self.row.crontab.timezone)) if self.row and self.row.crontab else UTC
+        return zone_or_none(str(self.row.crontab.timezone)) if self.row and self.row.crontab else UTC_ZONE
 
 
 def _given(row: PeriodicTask | None, sees_all: bool) -> Given:
