@@ -93,7 +93,7 @@ class Cron:
             for month in line.months[::step]:
                 if year == start.year and (month - start.month) * step < 0:
                     continue
-                for day in _days_of_month(line, year, month)[::step]:
+                for day in _days_of_month(line.days, line.weekdays, year, month)[::step]:
                     if (day - start).days * step >= 0:
                         yield day
 
@@ -163,12 +163,12 @@ def _values(field: str, text: str) -> tuple[int, ...]:
     return values
 
 
-def _days_of_month(line: Line, year: int, month: int) -> list[date]:
+@lru_cache(maxsize=4096)
+def _days_of_month(days: tuple[int, ...], weekdays: frozenset[int], year: int, month: int) -> tuple[date, ...]:
+    """The days of one month that are among `days` and fall on one of `weekdays`."""
     length = monthrange(year, month)[1]
-    days = (date(year, month, day) for day in line.days if day <= length)
-    if len(line.weekdays) == 7:
-        return list(days)
-    return [day for day in days if day.isoweekday() % 7 in line.weekdays]
+    dates = (date(year, month, day) for day in days if day <= length)
+    return tuple(day for day in dates if day.isoweekday() % 7 in weekdays)
 
 
 def _edge_of_day(moment: datetime, zone: ZoneInfo, step: int) -> date:
