@@ -31,9 +31,10 @@ test: lint browser ## Every test, with real servers and a real browser
 	$(BIN)/python -m pytest tests/faults tests/acceptance tests/unit $(TOGETHER) $(PYTEST)
 	TEST_DATABASE=postgres $(BIN)/python -m pytest tests/unit $(TOGETHER) $(PYTEST)
 
-bench: env-dev ## Drain 2,000 jobs beside plain Celery, and ring 1,000 due jobs a second
+bench: env-dev ## Drain 2,000 jobs beside plain Celery, ring 1,000 due jobs a second, keep 10,000 schedules
 	$(BIN)/python -m bench.smoke
 	$(BIN)/python -m bench.dispatch
+	$(BIN)/python -m bench.schedules
 
 unit: env-dev ## The unit tests
 	$(BIN)/python -m pytest tests/unit -n $(TEST_PROCESSES) $(PYTEST)

@@ -18,6 +18,8 @@ from tests.support.processes import Process
 MINUTE = 60
 #: Seconds before the first full minute at which the rows are made due.
 LEAD_IN = 20
+#: Seconds before the next full minute at which the last jobs have had their time.
+TAIL = 35
 #: How an edit is made: of the row `pulse`, whose next job tells that beat has seen it.
 EDITS = {
     "save()": "row = PeriodicTask.objects.get(name='pulse'); row.enabled = True; row.save()",
@@ -100,7 +102,7 @@ class Keeper:
     def _rounds(self, rounds: int) -> None:
         begin = (time.time() + LEAD_IN) // MINUTE * MINUTE + MINUTE
         many.make_due(self.side, self.due, datetime.fromtimestamp(begin, UTC))
-        end = begin + MINUTE * rounds - MINUTE / 2
+        end = begin + MINUTE * rounds - TAIL
         while (left := end - time.time()) > 0:
             self._say(f"{left:.0f} s to go, {len(self.side.arrivals.popped):,} messages came")
             time.sleep(min(left, 1))

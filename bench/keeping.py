@@ -8,6 +8,7 @@ import json
 import shutil
 import tempfile
 import textwrap
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -46,6 +47,7 @@ class Ground:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.postgres = PostgresServer(settings=DURABLE)
+        self.starting = threading.Lock()
         for kind in KINDS:
             self._side(kind).prepare().remove()
 
@@ -63,7 +65,12 @@ class Ground:
             side.remove()
 
     def _side(self, kind: type[Side], **more: str) -> Side:
-        return kind(self.directory / f"{kind.name}.sqlite3", self.postgres.start, **more)
+        return kind(self.directory / f"{kind.name}.sqlite3", self._server, **more)
+
+    def _server(self) -> PostgresServer:
+        """The first case that asks starts it."""
+        with self.starting:
+            return self.postgres.start()
 
 
 @contextmanager
