@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import yaml
 from django.utils import timezone
 from django_celery_beat.models import (
     ClockedSchedule,
@@ -20,6 +19,7 @@ from django_celery_beat.models import (
 from jobs.errors import JobError
 from jobs.schedules.declared import COLUMNS, POLICY, Declared, Problem, TimingRow
 from jobs.schedules.times import BadTime, moment
+from jobs.schedules.yaml_file import read
 from jobs.schedules.zones import zone_named
 
 LINE = ("minute", "hour", "day_of_month", "month_of_year", "day_of_week")
@@ -48,14 +48,6 @@ KINDS: dict[str, tuple[type | tuple[type, ...], str]] = {
 NULLABLE = frozenset({"queue", "priority", "expire_seconds", "start", "end", "max_lateness"})
 
 
-class FileRefused(JobError):
-    """A file that holds no schedules at all."""
-
-    def __init__(self, path: Path, fault: str) -> None:
-        self.path = path
-        super().__init__(f"{path}: {fault}")
-
-
 class _Unfit(Exception):
     """(key, message) of what an entry says wrongly."""
 
@@ -63,7 +55,7 @@ class _Unfit(Exception):
 def declared(path: Path) -> tuple[list[Declared], list[Problem]]:
     """What the file declares, and every problem in it. Raises FileRefused for what is no such file."""
     found, problems = [], []
-    for name, entry in _read(path).items():
+    for name, entry in read(path).items():
         try:
             found.append(_Entry(str(name), entry).declared(str(path)))
         except _Several as several:
@@ -200,33 +192,3 @@ def _plain(key: str, value: Any) -> Any:
     if value is None or isinstance(value, str | int | float | bool):
         return value
     raise _Unfit(key, f"{value!r} is nothing that JSON can hold. Write text.")
-
-
-class _Loader(yaml.SafeLoader):
-    """A key that is written twice is a fault: YAML would take the last one, and say nothing."""
-
-
-def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
-    seen: set[tuple[str, str]] = set()
-    for key, _ in node.value:
-        if isinstance(key, yaml.ScalarNode):
-            if (key.tag, key.value) in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"{key.value!r} is written twice", key.start_mark)
-            seen.add((key.tag, key.value))
-    return dict(loader.construct_mapping(node, deep=True))
-
-
-_Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
-
-
-def _read(path: Path) -> dict[Any, Any]:
-    try:
-        found = yaml.load(path.read_text("utf-8"), _Loader)  # noqa: S506  (a SafeLoader)
-    except (OSError, UnicodeDecodeError) as error:
-        raise FileRefused(path, f"It can't be read ({error}). Name a YAML file.") from error
-    except (yaml.YAMLError, ValueError) as error:
-        said = " ".join(str(error).split())
-        raise FileRefused(path, f'It is no YAML: {said}. Quote what begins with a star: cron: "* * * * *".') from error
-    if not isinstance(found, dict) or not found:
-        raise FileRefused(path, "It declares no schedules. Write names, and below each its task and timing.")
-    return found

@@ -14,8 +14,8 @@ from django_celery_beat.models import CrontabSchedule, IntervalSchedule, Periodi
 from jobs.models import Activity, SchedulePolicy
 from jobs.registry import registered_tasks
 from jobs.schedules import in_code, in_file
-from jobs.schedules.in_file import FileRefused
 from jobs.schedules.sync import Synced, SyncRefused, add_missing, sync
+from jobs.schedules.yaml_file import FileRefused
 
 pytestmark = pytest.mark.django_db
 

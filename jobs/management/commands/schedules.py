@@ -2,11 +2,10 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from itertools import islice
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from celery import current_app
 from django.core.management.base import CommandParser
@@ -14,15 +13,13 @@ from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
 
 from jobs.api.schedules import shown
-from jobs.errors import JobError
 from jobs.management.command import StationCommand, add_json, add_reason, number, person, verbs
+from jobs.management.schedule_lines import differs, facts, line, standing, told, zone
 from jobs.schedules import builtin, in_code, in_file, pressing
 from jobs.schedules.declared import Declared, Problem
-from jobs.schedules.drift import Drift
-from jobs.schedules.outlook import State, outlook
 from jobs.schedules.plan import Outage
 from jobs.schedules.pressing import Pressed
-from jobs.schedules.preview import Shown, note, runs, shown_ticks, simulate, words, zone_of
+from jobs.schedules.preview import note, shown_ticks, simulate, words, zone_of
 from jobs.schedules.rows import named, schedule_rows
 from jobs.schedules.sync import Synced, SyncRefused, sync
 from jobs.schedules.times import moment, outage
@@ -57,7 +54,7 @@ class Command(StationCommand):
 
     def list_(self, *, as_json: bool) -> None:
         rows = shown(list(schedule_rows()))
-        self.show(rows if as_json else [_line(row) for row in rows], LISTED, as_json=as_json)
+        self.show(rows if as_json else [line(row) for row in rows], LISTED, as_json=as_json)
 
     def preview_(
         self, *, name: str, since: str, until: str, outages: Sequence[str], count: int | None, as_json: bool
@@ -68,15 +65,15 @@ class Command(StationCommand):
         most = count or (OF_A_SPAN if until or outages else SOME)
         found = list(islice(ticks, most))
         if as_json:
-            self.tell_json([_facts(tick) for tick in found])
+            self.tell_json([facts(tick) for tick in found])
             return
-        for sentence in (f"{row.name}: {words(row).rstrip('.')}. Zone {_zone(row)}.", note(row)):
+        for sentence in (f"{row.name}: {words(row).rstrip('.')}. Zone {zone(row)}.", note(row)):
             if sentence:
                 self.tell(sentence)
         if not found and not played:
-            self.tell(f"{_standing(row)}: no tick comes.")
+            self.tell(f"{standing(row)}: no tick comes.")
             return
-        self.show([_told(tick) for tick in found], PLAYED if played else NEXT, as_json=False)
+        self.show([told(tick) for tick in found], PLAYED if played else NEXT, as_json=False)
         if played and next(ticks, None):
             self.tell(f"There are more: --count shows as many as you like, now {most}.")
 
@@ -98,7 +95,7 @@ class Command(StationCommand):
 
     def _tell(self, done: Synced, *, force: bool, dry_run: bool) -> None:
         for difference in done.drift:
-            self.tell(_differs(difference))
+            self.tell(differs(difference))
         written = f", {len(done.overwritten)} written over" if force else ""
         would = "Nothing is written; without --dry-run: " if dry_run else ""
         self.tell(f"{would}{len(done.added)} schedules added{written}, {len(done.unchanged)} left as they are.")
@@ -116,7 +113,7 @@ class Command(StationCommand):
 
     def pause_(self, *, name: str, reason: str, until: str | None) -> None:
         row = named(name)
-        resume_at = moment(until, _zone(row)) if until else None
+        resume_at = moment(until, zone(row)) if until else None
         pressed = pressing.pause([row.pk], person(), reason, resume_at)
         ends = f" until {resume_at.isoformat()}" if resume_at else ""
         self._pressed(pressed, f"{name} is paused{ends}.", f"{name} was off already; nothing changed.")
@@ -162,10 +159,10 @@ def _declared(file: str | None) -> tuple[list[Declared], list[Problem]]:
 
 def _played(row: PeriodicTask, since: str, until: str, texts: Iterable[str]) -> Any:
     """What becomes of the ticks of a span: from the first outage, or now, until a day after the last one."""
-    zone = zone_of(row)
-    outages = [outage(text, zone) for text in texts]
-    begin = moment(since, zone) if since else min((one.since for one in outages), default=timezone.now())
-    end = _end(moment(until, zone) if until else None, outages)
+    own = zone_of(row)
+    outages = [outage(text, own) for text in texts]
+    begin = moment(since, own) if since else min((one.since for one in outages), default=timezone.now())
+    end = _end(moment(until, own) if until else None, outages)
     return simulate(row, begin, end, outages)
 
 
@@ -175,75 +172,3 @@ def _end(until: datetime | None, outages: Sequence[Outage]) -> datetime | None:
     if until is None:
         return last + DAY if last else None
     return max(until, last) if last else until
-
-
-def _zone(row: PeriodicTask) -> ZoneInfo:
-    try:
-        return zone_of(row)
-    except JobError:  # a broken schedule can be paused too
-        return ZoneInfo("UTC")
-
-
-def _standing(row: PeriodicTask) -> str:
-    """`It is paused until 2027-01-01 10:00:00+00:00 (ann: The CRM is down)`."""
-    found = outlook(row)
-    until = f" {_short(row.policy.resume_at.astimezone(_zone(row)))}" if found.state == State.PAUSED_UNTIL else ""
-    return f"It is {found.state.value}{until}{f' ({found.reason})' if found.reason else ''}"
-
-
-def _line(row: dict[str, Any]) -> dict[str, Any]:
-    """A schedule as one line of the table."""
-    last = row["last_tick"]
-    told = [last["outcome"], last["why"] or last["job_state"]] if last else []
-    coming = row["next_tick"] if row["state"] == State.LATE else next(iter(row["next"]), None)
-    until = row["resumes_at"]
-    return {
-        **row,
-        "state": f"{row['state']} {_short(datetime.fromisoformat(until))}" if until else row["state"],
-        "next": _short(datetime.fromisoformat(coming)) if coming else None,
-        "last": ": ".join(part for part in told if part),
-    }
-
-
-def _facts(shown: Shown) -> dict[str, Any]:
-    """A tick in the schedule's zone and in UTC, and what becomes of it, as JSON."""
-    tick = shown.tick
-    times = {"first": tick.first, "looked_at": tick.kept_at, "starts": tick.run_at}
-    return {
-        "tick": shown.at.isoformat(),
-        "utc": tick.at.astimezone(UTC).isoformat(),
-        "clocks": shown.mark,
-        "outcome": tick.outcome.value,
-        "why": tick.why.value,
-        "count": tick.count,
-        **{name: shown.told(at).isoformat() if at else None for name, at in times.items()},
-    }
-
-
-def _told(shown: Shown) -> dict[str, str]:
-    """The same as a line of the table."""
-    return {
-        "tick": _short(shown.at),
-        "utc": _short(shown.tick.at.astimezone(UTC)),
-        "clocks": shown.mark,
-        "outcome": _becomes(shown),
-    }
-
-
-def _becomes(shown: Shown) -> str:
-    """`runs`, `runs at 06:00:00`, `skipped with the 46 before it, from 02:00:00 on: Beat was down; ...`."""
-    tick = shown.tick
-    if runs(shown):
-        late = tick.run_at is not None and tick.run_at > tick.at
-        return f"runs at {_short(shown.told(tick.run_at))}" if late and tick.run_at else "runs"
-    others = f" with the {tick.count - 1} before it, from {_short(shown.told(tick.first))} on" if tick.first else ""
-    return f"skipped{others}: {tick.why.label}"
-
-
-def _short(moment: datetime) -> str:
-    return moment.isoformat(" ", "seconds")
-
-
-def _differs(difference: Drift) -> str:
-    found, declared = difference.found, difference.declared
-    return f"{difference.name}: {difference.field} is {found!r}, declared {declared!r}."
