@@ -12,10 +12,12 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
+from django_celery_beat.models import PeriodicTask
 from django_celery_results.models import ChordCounter, GroupResult, TaskResult
 
 from jobs.conf import conf
-from jobs.models import Job, Replay, Worker
+from jobs.models import Job, Replay, SchedulePolicy, ScheduleStanding, ScheduleTick, Worker
+from jobs.policies import Outcome
 from jobs.queries import JobQuerySet
 
 #: An Idempotency-Key is remembered this long (api.md).
@@ -38,6 +40,7 @@ def prune() -> dict[str, int]:
         counts.update(pruner(before))
     counts.update(_prune_jobs(before))
     counts.update(prune_results())
+    counts.update(_prune_ticks(before))
     counts["workers"] = _delete(Worker.objects.filter(heartbeat_at__lt=timezone.now() - WORKERS_KEPT))
     counts["replays"] = _delete(Replay.objects.filter(created_at__lt=timezone.now() - REPLAYS_KEPT))
     return dict(counts)
@@ -79,6 +82,15 @@ def _prune_jobs(before: datetime) -> dict[str, int]:
             groups -= set(Job.objects.filter(group_id__in=groups).values_list("group_id", flat=True))
             counts["chords"] += ChordCounter.objects.filter(group_id__in=groups).delete()[0]
     return counts
+
+
+def _prune_ticks(before: datetime) -> dict[str, int]:
+    """What became of old ticks, unless one still waits for its run; and all that is left of deleted schedules."""
+    rows = PeriodicTask.objects.filter(pk=OuterRef("schedule_id"))
+    old = ScheduleTick.objects.filter(decided_at__lt=before).exclude(outcome=Outcome.WAITS)
+    left: list[Any] = [ScheduleTick, ScheduleStanding, SchedulePolicy]
+    gone = sum(_delete(model.objects.filter(~Exists(rows))) for model in left)
+    return {"ticks": _delete(old), "schedule leftovers": gone}
 
 
 def _old_jobs(before: datetime) -> JobQuerySet:

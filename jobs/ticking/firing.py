@@ -12,7 +12,6 @@ from datetime import datetime, timedelta
 
 from django.db import DatabaseError, InterfaceError, OperationalError, connections, router, transaction
 from django_celery_beat.models import PeriodicTask
-from psycopg.errors import DeadlockDetected, LockNotAvailable, SerializationFailure
 
 from jobs.conf import conf
 from jobs.ledger.publish import Batch, collecting
@@ -32,8 +31,6 @@ from jobs.ticking.taking import Taken, Turn, take
 
 logger = logging.getLogger(__name__)
 WHO = "beat"
-#: What says that somebody else has a row in hand: nothing is wrong with it.
-HELD = (LockNotAvailable, DeadlockDetected, SerializationFailure)
 
 
 @dataclass
@@ -62,12 +59,13 @@ def settle(ids: Sequence[int], using: str | None = None, built: Mapping[int, Bui
 
 
 def _settle_alone(schedule: int, using: str) -> Settled:
+    """Locks, deadlocks and the like are no fault of the row: it is tried again. What its data cause is."""
     try:
         return _settle([schedule], using, {})
     except (DatabaseError, InterfaceError) as error:
         if _is_gone(error, using):
             raise
-        if isinstance(error.__cause__, HELD):
+        if isinstance(error, OperationalError):
             return Settled(locked=[schedule])
         return Settled({schedule: _break(schedule, f"The database refuses it: {str(error).strip()}", using)})
 
@@ -91,10 +89,16 @@ def _settle(ids: Sequence[int], using: str, built: Mapping[int, Built]) -> Settl
 
 
 def _wait_for_nobody(using: str) -> None:
-    """In this transaction nobody's lock is waited for long. (A waiting SQLite ends by itself.)"""
+    """In this transaction nobody's lock is waited for long, and nobody waits for ours for longer than a lead lasts:
+    a beat that is frozen in the middle loses its locks with its session. (A waiting SQLite ends by itself.)"""
     if connections[using].vendor == "postgresql":
+        times = [int(seconds * 1000) for seconds in (conf().lock_patience, conf().leader_lease)]
         with connections[using].cursor() as cursor:
-            cursor.execute(f"SET LOCAL lock_timeout = {int(conf().lock_patience * 1000)}")
+            cursor.execute(
+                "SELECT set_config('lock_timeout', %s::text, true), "
+                "set_config('idle_in_transaction_session_timeout', %s::text, true)",
+                times,
+            )
 
 
 def _settle_turns(taken: Taken, batch: Batch, using: str) -> None:
@@ -217,4 +221,4 @@ def _is_gone(error: Exception, using: str) -> bool:
     connection = connections[using]
     if connection.vendor == "sqlite":
         return isinstance(error, OperationalError)
-    return not connection.is_usable()
+    return connection.connection is None or not connection.is_usable()
