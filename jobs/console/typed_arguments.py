@@ -40,7 +40,10 @@ class Given:
 
 
 class TypedArgumentsForm(forms.Form):
-    """Fields named as the parameters; `cleaned_data["arguments"]` is (args, kwargs)."""
+    """Fields named as the parameters."""
+
+    #: (args, kwargs) of a sound form.
+    taken: tuple[list[Any], dict[str, Any]] | None = None
 
     def __init__(self, task: str, given: Given, data: Any = None) -> None:
         super().__init__(data, prefix="arguments")
@@ -51,17 +54,16 @@ class TypedArgumentsForm(forms.Form):
             self.fields.update(_fields(self.signature, *self.given.shown()))
 
     def clean(self) -> dict[str, Any]:
-        """Puts what the signature refuses under the field it is in."""
-        if not self.errors:
-            args, kwargs = self._arguments()
-            self.cleaned_data["arguments"] = args, kwargs
-            self._check(args, kwargs)
+        """Puts what the signature refuses under the field it is in, also while others are still missing."""
+        found = self._arguments()
+        self._check(*found)
+        self.taken = None if self.errors else found
         return self.cleaned_data
 
     def _arguments(self) -> tuple[list[Any], dict[str, Any]]:
         values = {name: value for name, value in self.cleaned_data.items() if value is not LEFT_OUT}
         more, extra = values.pop(MORE_ARGS, []), values.pop(MORE_KWARGS, {})
-        args, kwargs = [], {}
+        args: list[Any] = []
         for place, name in enumerate(self._by_position(bool(more))):
             if name not in values or place != len(args):
                 break
@@ -93,7 +95,8 @@ class TypedArgumentsForm(forms.Form):
         for fault in refused.errors:
             name, *rest = self._place(fault["loc"])
             at = "".join(f"{part}: " for part in rest)
-            self.add_error(name if name in self.fields else None, f"{at}{fault['msg']}")
+            if name not in self.errors:
+                self.add_error(name if name in self.fields else None, f"{at}{fault['msg']}")
 
     def _place(self, loc: list[Any]) -> list[Any]:
         part, *path = loc

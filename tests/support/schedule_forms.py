@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from django.http import HttpResponse
 from django.test import Client
 from django.urls import reverse
 from django_celery_beat.models import IntervalSchedule, PeriodicTask
@@ -43,12 +42,12 @@ def said(**more: Any) -> dict[str, Any]:
     return {**EMPTY, **named}
 
 
-def add(client: Client, **more: Any) -> HttpResponse:
+def add(client: Client, **more: Any) -> Any:
     """The answer to a new schedule."""
     return client.post(reverse(f"{PAGE}_add"), said(**more))
 
 
-def edit(client: Client, row: PeriodicTask, **more: Any) -> HttpResponse:
+def edit(client: Client, row: PeriodicTask, **more: Any) -> Any:
     """The answer to an edit."""
     return client.post(reverse(f"{PAGE}_edit", args=[row.pk]), said(**{"name": row.name, "task": row.task, **more}))
 
@@ -72,12 +71,12 @@ def previewed(client: Client, row: PeriodicTask | None = None, **more: Any) -> s
     url = reverse(f"{PAGE}_preview_of", args=[row.pk]) if row else reverse(f"{PAGE}_preview")
     answer = client.post(url, said(**more))
     assert answer.status_code == 200
-    return answer.content.decode()
+    return str(answer.content.decode())
 
 
-def errors(answer: HttpResponse) -> dict[str, list[str]]:
+def errors(answer: Any) -> dict[str, list[str]]:
     """id of a field → what the form says of it."""
-    return dict(answer.context["form"].errors())  # type: ignore[attr-defined]
+    return dict(answer.context["form"].errors())
 
 
 def every_five_minutes(name: str = "health", **columns: Any) -> PeriodicTask:

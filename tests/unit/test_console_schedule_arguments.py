@@ -132,8 +132,8 @@ def form(task: str, typed: dict[str, Any] | None = None, **given: Any) -> TypedA
 def taken(of: TypedArgumentsForm) -> tuple[list[Any], dict[str, Any]]:
     """What a sound form gives."""
     assert of.is_valid(), of.errors
-    found: tuple[list[Any], dict[str, Any]] = of.cleaned_data["arguments"]
-    return found
+    assert of.taken
+    return of.taken
 
 
 def shown(of: TypedArgumentsForm) -> dict[str, Any]:
@@ -244,6 +244,12 @@ def test_the_schedules_form_says_so_too_and_keeps_what_was_typed() -> None:
     html = answer.content.decode()
     assert 'value="much"' in html
     assert ">\no-1<" in html
+
+
+def test_one_that_is_missing_does_not_hide_what_is_wrong_with_another() -> None:
+    refused = form("everything", {"whole": "5", "key": "no-key"})
+    assert "UUID" in refused.errors["key"][0]
+    assert refused.errors["text"] == ["This field is required."]
 
 
 # --- stored in the row ------------------------------------------------------------------------------

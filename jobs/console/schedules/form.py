@@ -70,8 +70,8 @@ class ScheduleForm:
             setattr(row, name, value)
         row.queue = row.queue or None
         self._put_timing(row, self.timing.timing())
-        if "arguments" in getattr(self.arguments, "cleaned_data", {}):
-            args, kwargs = self.arguments.cleaned_data["arguments"]
+        if self.arguments.taken:
+            args, kwargs = self.arguments.taken
             row.args, row.kwargs = as_text(args, row.args), as_text(kwargs, row.kwargs)
         SchedulePolicy(schedule=row, **getattr(self.policy, "cleaned_data", {}))
         return row

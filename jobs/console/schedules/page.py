@@ -116,7 +116,7 @@ class ScheduleAdmin(PressesAdmin):
             return self.edit_view(request, object_id)
         row = self._row(request, object_id)
         if row is None:
-            return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)
+            raise Http404
         return TemplateResponse(request, "admin/schedules/page.html", self._page_context(request, row))
 
     def _page_context(self, request: HttpRequest, row: PeriodicTask) -> dict[str, Any]:
