@@ -4,7 +4,6 @@ from datetime import datetime
 
 from django.db.models import QuerySet
 
-from jobs.ledger.publish import collecting
 from jobs.models import ScheduleTick
 from jobs.policies import Outcome, Overlap, Why
 from jobs.schedules.plan import Outage, Tick, plan
@@ -12,7 +11,7 @@ from jobs.schedules.reading import policy_of, schedule_of
 from jobs.schedules.sending import send
 from jobs.ticking import overlap
 from jobs.ticking.overlap import Road
-from jobs.ticking.taking import Turn
+from jobs.ticking.turns import Turn
 
 
 def due(turn: Turn) -> list[Tick]:
@@ -53,12 +52,7 @@ def enqueue(turn: Turn, at: datetime, run_at: datetime | None = None) -> str:
     """Build the job of a tick; its id."""
     turn.ran += 1
     turn.over = turn.over or turn.row.one_off
-    later = run_at if run_at is not None and run_at > turn.now else None
-    if turn.built is None or not turn.built.fits(turn.row, at, later):
-        return send(turn.row, at, turn.now, later)
-    with collecting() as batch:
-        batch.add(turn.built.job, ())
-    return str(turn.built.job.id)
+    return send(turn.row, at, turn.now, run_at)
 
 
 def write(turn: Turn, tick: Tick, outcome: Outcome, why: Why, job_id: str | None = None) -> None:

@@ -8,7 +8,7 @@ from django.db import connections
 from jobs.lifecycle.moment import adapted
 from jobs.policies import Outcome
 from jobs.states import State
-from jobs.ticking.taking import Turn
+from jobs.ticking.turns import Turn
 
 _LAST = (
     "SELECT * FROM (SELECT tick.schedule_id, job.state, job.error, job.message FROM jobs_scheduletick AS tick "

@@ -24,10 +24,11 @@ from jobs.schedules import pressing
 from jobs.schedules.plan import Tick
 from jobs.schedules.validation import asked_once
 from jobs.ticking import deciding, overlap, standing, writing
-from jobs.ticking.ahead import Built
+from jobs.ticking.ahead import Prepared
 from jobs.ticking.failures import failing
 from jobs.ticking.overlap import Road
-from jobs.ticking.taking import Taken, Turn, take
+from jobs.ticking.taking import take
+from jobs.ticking.turns import Turn
 
 logger = logging.getLogger(__name__)
 WHO = "beat"
@@ -41,11 +42,11 @@ class Settled:
     locked: list[int] = field(default_factory=list)
 
 
-def settle(ids: Sequence[int], using: str | None = None, built: Mapping[int, Built] | None = None) -> Settled:
+def settle(ids: Sequence[int], using: str | None = None, prepared: Mapping[int, Prepared] | None = None) -> Settled:
     """Settle these schedules together; one by one when the database refuses that. Raises DatabaseError: it is gone."""
     using = using or router.db_for_write(Job)
     try:
-        return _settle(ids, using, built or {})
+        return _settle(ids, using, prepared or {})
     except (DatabaseError, InterfaceError) as error:
         if _is_gone(error, using):
             raise
@@ -70,20 +71,22 @@ def _settle_alone(schedule: int, using: str) -> Settled:
         return Settled({schedule: _break(schedule, f"The database refuses it: {str(error).strip()}", using)})
 
 
-def _settle(ids: Sequence[int], using: str, built: Mapping[int, Built]) -> Settled:
+def _settle(ids: Sequence[int], using: str, prepared: Mapping[int, Prepared]) -> Settled:
     with transaction.atomic(using=using):
         _wait_for_nobody(using)
-        taken = take(sorted(ids), using)
-        for turn in taken.turns:
-            turn.built = built.get(turn.row.pk)
+        taken = take(sorted(ids), using, prepared)
+        turns = [*taken.turns, *taken.ready]
         with collecting() as batch:
-            _settle_turns(taken, batch, using)
-        writing.move_standings(taken.turns, using)
-        writing.count_runs(taken.turns, using)
+            _settle_turns(taken.turns, batch, using)
+            batch.jobs.extend(turn.job for turn in taken.ready if turn.job)
+            new = writing.insert_ticks([tick for turn in turns for tick in turn.ticks], using)
+            _lose(turns, new, batch)
+        writing.move_standings(turns, using)
+        writing.count_runs(turns, using)
         writing.switch_off(taken.turns, using)
         writing.cross_off(taken.turns, using)
         writing.forget(taken.gone, using)
-        wakes = {turn.row.pk: turn.standing.wake_at for turn in taken.turns}
+        wakes = {turn.row.pk: turn.standing.wake_at for turn in turns}
     wakes.update({schedule: _break(schedule, reason, using) for schedule, reason in taken.unreadable.items()})
     return Settled({**wakes, **dict.fromkeys(taken.gone)}, taken.locked)
 
@@ -101,10 +104,10 @@ def _wait_for_nobody(using: str) -> None:
             )
 
 
-def _settle_turns(taken: Taken, batch: Batch, using: str) -> None:
+def _settle_turns(turns: Sequence[Turn], batch: Batch, using: str) -> None:
     """Each by itself: what is wrong with one is no fault of the others."""
     live = asked_once()
-    for turn in taken.turns:
+    for turn in turns:
         with _one_at_a_time(turn, batch):
             _wake_up(turn, using)
             standing.renew(turn)
@@ -115,12 +118,11 @@ def _settle_turns(taken: Taken, batch: Batch, using: str) -> None:
                 standing.mark_broken(turn, reason) if reason else standing.mark_sound(turn)
             elif not turn.row.enabled:
                 standing.mark_sound(turn)
-    _keep_ticks([turn for turn in taken.turns if not turn.standing.broken], batch, using)
-    _lose(taken.turns, writing.insert_ticks([tick for turn in taken.turns for tick in turn.ticks], using), batch)
+    overlap.rename(turns, using)
+    _keep_ticks([turn for turn in turns if not turn.standing.broken], batch, using)
 
 
 def _keep_ticks(turns: Sequence[Turn], batch: Batch, using: str) -> None:
-    overlap.rename(turns, using)
     ticks: dict[int, list[Tick]] = {}
     for turn in turns:
         with _one_at_a_time(turn, batch):

@@ -8,7 +8,7 @@ from django.db.models import Case, CharField, F, Value, When
 from jobs.ledger import control
 from jobs.models import Job
 from jobs.policies import Outcome, Overlap, Why
-from jobs.ticking.taking import Turn
+from jobs.ticking.turns import Turn
 
 
 @dataclass

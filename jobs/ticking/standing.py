@@ -10,7 +10,7 @@ from jobs.models import ScheduleEdit
 from jobs.schedules.plan import plan
 from jobs.schedules.reading import policy_of, schedule_of
 from jobs.schedules.validation import hindrances
-from jobs.ticking.taking import Turn
+from jobs.ticking.turns import Turn
 
 logger = logging.getLogger(__name__)
 

@@ -61,7 +61,7 @@ class Ticker:
     def _settle(self, ids: Sequence[int]) -> None:
         for schedule in ids:
             self.found.pop(schedule, None)
-        settled = firing.settle(ids, self.using, self.ahead.built)
+        settled = firing.settle(ids, self.using, self.ahead.prepared)
         self.ahead.forget(ids)
         self.agenda.done(ids, settled.wakes)
         self.agenda.put_off(settled.locked, conf().lock_patience)

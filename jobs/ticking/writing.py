@@ -8,7 +8,7 @@ from django_celery_beat.models import PeriodicTask
 
 from jobs.lifecycle.moment import adapted
 from jobs.models import ScheduleEdit, SchedulePolicy, ScheduleStanding, ScheduleTick
-from jobs.ticking.taking import Turn
+from jobs.ticking.turns import Turn
 
 TICK = ("schedule_id", "at", "first_at", "count", "decided_at", "outcome", "why", "job_id")
 STANDING = [field.attname for field in ScheduleStanding._meta.concrete_fields]

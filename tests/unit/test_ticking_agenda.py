@@ -148,12 +148,12 @@ def starting(seconds: float) -> list[PeriodicTask]:
     return rows
 
 
-def test_jobs_of_many_schedules_are_built_before_their_moment_and_only_the_row_decides() -> None:
+def test_ticks_of_many_schedules_are_prepared_before_their_moment_and_only_the_row_decides() -> None:
     rows = starting(2)
     ticker = Ticker(USING)
-    while len(ticker.ahead.built) < len(rows):
+    while len(ticker.ahead.prepared) < len(rows):
         time.sleep(min(0.05, ticker.tick()))
-    built = {schedule: one.job.id for schedule, one in ticker.ahead.built.items()}
+    built = {schedule: one.job.id for schedule, one in ticker.ahead.prepared.items()}
     changed, disabled, moved = rows[:3]
     PeriodicTask.objects.filter(pk=changed.pk).update(queue="emails")
     PeriodicTask.objects.filter(pk=disabled.pk).update(enabled=False)
@@ -165,7 +165,7 @@ def test_jobs_of_many_schedules_are_built_before_their_moment_and_only_the_row_d
     assert {headers(enqueued(row)[0])["tick"] for row in rows[3:]} == {rows[3].start_time.isoformat()}
 
 
-def test_nothing_is_built_in_vain_for_who_listens_to_publishing() -> None:
+def test_nothing_is_prepared_in_vain_for_who_listens_to_publishing() -> None:
     rows = starting(1.5)
     told: list[Any] = []
 
@@ -176,7 +176,7 @@ def test_nothing_is_built_in_vain_for_who_listens_to_publishing() -> None:
     try:
         ticker = Ticker(USING)
         tick_for(ticker, max(0.0, (rows[0].start_time - ago(-0.2)).total_seconds()))
-        assert (ticker.ahead.built, told) == ({}, [])
+        assert (ticker.ahead.prepared, told) == ({}, [])
         tick_for(ticker, 1)
     finally:
         signals.before_task_publish.disconnect(listen)
