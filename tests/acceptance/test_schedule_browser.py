@@ -232,8 +232,9 @@ def test_every_page_of_schedules_fits_and_breaks_no_policy(browser: Browser, run
             page.wait_for_load_state("networkidle")
             too_wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
             assert too_wide <= 0, f"{path} is {too_wide} px too wide"
-            unnamed = page.locator("main :is(input, select, textarea):not([type=hidden])").evaluate_all(
-                "all => all.filter(one => one.offsetParent && one.type != 'submit' && !one.labels.length && !one.ariaLabel)"
+            inputs = page.locator("main :is(input, select, textarea):not([type=hidden], [type=submit])")
+            unnamed = inputs.evaluate_all(
+                "all => all.filter(one => one.offsetParent && !one.labels.length && !one.ariaLabel)"
                 ".map(one => one.outerHTML)"
             )
             assert unnamed == []

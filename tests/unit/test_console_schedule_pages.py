@@ -159,10 +159,11 @@ def test_the_last_ticks_of_many_come_in_two_statements_and_each_by_its_index(sch
 def test_the_pages_ask_few_questions_however_many_schedules_there_are(admin: Client, number: int) -> None:
     rows = [every_five_minutes(f"many {n}") for n in range(number)]
     for row in rows[:5]:
-        standing(row)
+        standing(row, next_tick=timezone.now() - timedelta(hours=1))
         tick(row, 1, job_id=posted())
     for address in (
         reverse(f"{PAGE}_changelist"),
+        f"{reverse(f'{PAGE}_changelist')}?state=late&q=many",
         reverse(f"{PAGE}_change", args=[rows[0].pk]),
         reverse(f"{PAGE}_edit", args=[rows[0].pk]),
     ):

@@ -5,8 +5,8 @@ from datetime import timedelta
 from typing import Any
 
 from django.contrib.admin.views.main import ChangeList
-from django.db import router
 from django.db.models import Q, QuerySet
+from django.db.models.functions import Now
 from django.http import HttpRequest
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
@@ -17,8 +17,7 @@ from jobs.conf import conf
 from jobs.console.drawing import NONE, badge, moment
 from jobs.console.filters import StaticFilter
 from jobs.console.schedules.history import LAST, Kept, last_ticks
-from jobs.lifecycle.moment import now
-from jobs.models import Lease, ScheduleStanding
+from jobs.models import Lease
 from jobs.schedules.outlook import Outlook, State, outlooks
 
 LOOKS = {
@@ -71,7 +70,7 @@ def _in_state(name: str | None) -> Q:
     """Rows by what `outlook` says of them, as far as columns tell it."""
     on, sound = Q(enabled=True), Q(standing__broken="") | Q(standing=None)
     paused = Q(policy__paused_at__isnull=False)
-    late = Q(standing__next_tick__lt=now(router.db_for_read(ScheduleStanding)) - timedelta(seconds=conf().late_after))
+    late = Q(standing__next_tick__lt=Now() - timedelta(seconds=conf().late_after))
     return {
         "enabled": on,
         "late": on & Q(standing__broken="") & late,
@@ -127,4 +126,4 @@ def _class(kept: Kept) -> str:
 
 def beat_is_away() -> bool:
     """Whether no beat leads, so that nothing will fire."""
-    return not Lease.objects.filter(name=BEAT, until__gt=now(router.db_for_read(Lease))).exists()
+    return not Lease.objects.filter(name=BEAT, until__gt=Now()).exists()
