@@ -63,7 +63,7 @@ class Arrivals(threading.Thread):
         if self.is_alive():
             self.join(timeout=5)
 
-    def _raw(self, client: redis.Redis) -> Iterator[bytes]:
+    def _raw(self, client: Any) -> Iterator[bytes]:
         while not self.over.is_set():
             if (one := client.brpop([self.side.line], timeout=0.5)) is not None:
                 yield one[1]

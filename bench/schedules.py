@@ -13,7 +13,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
-from bench.keeper import Keeper, Measured
+from bench.keeper import Keeper
+from bench.measured import Measured
 from bench.servers import DURABLE, progress
 from bench.sides import Ours, Side, Stock
 from bench.statements import PREFIX
@@ -37,7 +38,7 @@ def main() -> None:
     else:
         _print(measured, options)
     ours = measured.get(Ours.name)
-    raise SystemExit(bool(ours) and (ours.late(99) > LATENESS or ours.statements.ticking > STATEMENTS))
+    raise SystemExit(ours is not None and (ours.late(99) > LATENESS or ours.statements.ticking > STATEMENTS))
 
 
 def _measured(side: Side, postgres: PostgresServer, options: argparse.Namespace) -> Measured:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from django.core.management import get_commands, load_command_class
 
+from bench.cases import CASES
 from config.urls import api  # type: ignore[attr-defined]
 from jobs.api import metrics
 from jobs.errors import TaskFailure
@@ -123,16 +124,23 @@ def test_the_machine_is_drawn_as_it_is() -> None:
         assert word in DOCS["architecture.md"], word
 
 
-def test_each_row_of_the_page_on_reliability_names_tests_that_are_there() -> None:
-    rows = [line.rsplit("|", 2)[1] for line in DOCS["reliability.md"].splitlines() if "`test_" in line]
-    assert len(rows) > 30
+@pytest.mark.parametrize(("page", "folders"), [("reliability.md", ["faults"]), ("schedules.md", ["faults", "unit"])])
+def test_each_row_of_a_table_of_cases_names_tests_that_are_there(page: str, folders: list[str]) -> None:
+    rows = [line.rsplit("|", 2)[1] for line in DOCS[page].splitlines() if "`test_" in line]
+    assert len(rows) > 20
     for call in (call for row in rows for call in row.strip().strip("`").split(";")):
         files, _, words = call.strip().partition(" -k ")
-        code = "".join((ROOT / "tests" / "faults" / file).read_text() for file in files.split())
+        paths = [ROOT / "tests" / folder / file for file in files.split() for folder in folders]
+        code = "".join(path.read_text() for path in paths if path.exists())
         names = " ".join(re.findall(r"^def (test_\w+)", code, re.MULTILINE))
         assert names, files
         for word in words.strip('"').split(" or ") if words else ():
             assert word in names, call
+
+
+def test_each_case_of_the_page_on_schedules_can_be_run_and_none_is_left_out() -> None:
+    named = re.findall(r"\| `([\w-]+)` \| `test_", DOCS["schedules.md"])
+    assert sorted(named) == sorted(CASES)
 
 
 def test_pictures_are_small() -> None:
