@@ -84,6 +84,7 @@ def _settle(ids: Sequence[int], using: str, prepared: Mapping[int, Prepared]) ->
         writing.move_standings(turns, using)
         writing.count_runs(turns, using)
         writing.switch_off(taken.turns, using)
+        writing.clear_notes(taken.turns, using)
         writing.cross_off(taken.turns, using)
         writing.forget(taken.gone, using)
         wakes = {turn.row.pk: turn.standing.wake_at for turn in turns}

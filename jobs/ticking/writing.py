@@ -8,6 +8,7 @@ from django_celery_beat.models import PeriodicTask
 
 from jobs.lifecycle.moment import adapted
 from jobs.models import ScheduleEdit, SchedulePolicy, ScheduleStanding, ScheduleTick
+from jobs.schedules.pressing import NO_NOTE
 from jobs.ticking.turns import Turn
 
 TICK = ("schedule_id", "at", "first_at", "count", "decided_at", "outcome", "why", "job_id")
@@ -89,6 +90,13 @@ def switch_off(turns: Sequence[Turn], using: str) -> None:
         rows.filter(pk__in=once).update(enabled=False, total_run_count=0)
     if ended := [row.pk for row in over if not row.one_off]:
         rows.filter(pk__in=ended).update(enabled=False)
+
+
+def clear_notes(turns: Sequence[Turn], using: str) -> None:
+    """Who paused it, and why, is no longer true of a schedule that somebody switched on without resuming it."""
+    stale = [turn.row.pk for turn in turns if turn.row.enabled and (turn.policy.paused_at or turn.policy.resume_at)]
+    if stale:
+        SchedulePolicy.objects.using(using).filter(pk__in=stale).update(**NO_NOTE)
 
 
 def forget(gone: Sequence[int], using: str) -> None:

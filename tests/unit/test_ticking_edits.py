@@ -189,6 +189,17 @@ def test_a_pause_ends_at_its_time_and_ticks_count_from_then() -> None:
     assert len(enqueued(row)) == len(ticks(row))
 
 
+def test_the_note_of_a_pause_goes_when_somebody_switches_the_schedule_on_without_resuming_it() -> None:
+    row = scheduled()
+    pressing.pause([row.pk], "ann", "Too loud.", resume_at=ago(-1000))
+    settle(row)
+    assert fresh(row).policy.pause_reason == "Too loud."
+    PeriodicTask.objects.filter(pk=row.pk).update(enabled=True)
+    settle(row)
+    policy = fresh(row).policy
+    assert (policy.paused_at, policy.paused_by, policy.pause_reason, policy.resume_at) == (None, "", "", None)
+
+
 def test_a_renamed_schedule_keeps_its_live_jobs() -> None:
     row, other = scheduled("old"), scheduled("other")
     for one in (row, other):
