@@ -342,7 +342,7 @@ def test_a_hidden_value_may_be_typed_anew(editor: Client, row: PeriodicTask) -> 
 def test_a_mask_does_not_carry_a_secret_into_another_task(editor: Client, row: PeriodicTask) -> None:
     sent = {"arguments-**kwargs": json.dumps({"password": "[redacted]", "pin": "[redacted]"})}
     refused = edit(editor, row, task="console.loose", **sent)
-    assert "Type the value" in " ".join(errors(refused)[""])
+    assert "Type the value" in " ".join(errors(refused)["arguments"])
     row.refresh_from_db()
     assert row.task == "console.secretive"
 

@@ -163,6 +163,17 @@ def _as_sent(value: Any) -> Any:
     return None if value in (None, False) else str(value)
 
 
+def test_what_another_person_saved_meanwhile_is_not_written_over_unseen(admin: Client) -> None:
+    row = every_five_minutes()
+    seen = admin.get(reverse(f"{PAGE}_edit", args=[row.pk])).context["form"].seen
+    edited(admin, row, seen=seen, description="of the other")
+    refused = edit(admin, row, seen=seen, description="mine")
+    assert "since this form was opened" in errors(refused)["about"][0]
+    assert PeriodicTask.objects.get(pk=row.pk).description == "of the other"
+    again = refused.context["form"].seen
+    assert edited(admin, row, seen=again, description="mine").description == "mine"
+
+
 def test_an_edit_keeps_what_beat_counts_and_a_pause_that_came_between(admin: Client) -> None:
     row = every_five_minutes(last_run_at=timezone.now(), total_run_count=7)
     PeriodicTask.objects.filter(pk=row.pk).update(enabled=False)

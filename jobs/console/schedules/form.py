@@ -19,6 +19,7 @@ from jobs.schedules.rows import TIMINGS
 from jobs.schedules.validation import Fault, faults
 from jobs.schedules.zones import UTC_ZONE
 
+PARTS = ("about", "timing", "arguments", "policy", "more")
 #: What an edit writes.
 WRITTEN = (
     *("name", "task", "queue", "args", "kwargs", "headers", "priority", "description"),
@@ -38,12 +39,18 @@ class ScheduleForm:
         self.more = MoreForm(data, row, self._zone())
         self.parts: tuple[forms.Form, ...] = (self.about, self.timing, self.arguments, self.policy, self.more)
 
+    @property
+    def seen(self) -> str:
+        """Which state of the row the form shows; sent back with it."""
+        return self.row.date_changed.isoformat() if self.row else ""
+
     def is_valid(self) -> bool:
         """Whether it may be saved; if not each field says why."""
         sound = not [part for part in self.parts if not part.is_valid()]  # each is asked
         if sound and (draft := self.draft()).enabled:
             for fault in faults(draft):
                 self._place(fault)
+        self._look_for_another_edit()
         return sound and not self.has_errors
 
     @property
@@ -56,10 +63,10 @@ class ScheduleForm:
         return self.timing.is_valid() and not self.more.errors and not self.policy.errors
 
     def errors(self) -> Iterator[tuple[str, list[str]]]:
-        """(id of the field, what is wrong with it), of every field that is wrong; "" for a part as a whole."""
-        for part in self.parts:
+        """(id of the field, what is wrong with it); of a part as a whole by its name: `about`, `timing`, ..."""
+        for whole, part in zip(PARTS, self.parts, strict=True):
             for name, said in part.errors.items():
-                field = "" if name == "__all__" else part[name].id_for_label or part[name].auto_id
+                field = whole if name == "__all__" else part[name].id_for_label or part[name].auto_id
                 yield field, [str(one) for one in said]
 
     def draft(self) -> PeriodicTask:
@@ -100,6 +107,14 @@ class ScheduleForm:
         for name in TIMINGS:
             setattr(row, name, timing if name == self.timing.chosen_kind else None)
         row.one_off = row.one_off or self.timing.chosen_kind == ONCE
+
+    def _look_for_another_edit(self) -> None:
+        """What somebody else saved since the form was opened is not written over unseen."""
+        if self.row and self.data.get("seen", self.seen) != self.seen:
+            said = (
+                "It was edited or switched since this form was opened: see its history. Save again to write over that."
+            )
+            self.about.add_error(None, said)
 
     def _place(self, fault: Fault) -> None:
         """Under the field that it is about."""

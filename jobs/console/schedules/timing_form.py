@@ -69,7 +69,7 @@ class TimingForm(forms.Form):
     hour = cron_field("Hour", "0-23, 8-18")
     day_of_month = cron_field("Day of month", "1-31")
     month_of_year = cron_field("Month", "1-12, jan")
-    day_of_week = cron_field("Day of week", "0-6, 0 is Sunday, mon-fri")
+    day_of_week = cron_field("Day of week", "0-6, mon-fri")
     once_at = WallClockField(label="At", required=False)
     event = forms.ChoiceField(label="Event", choices=SOLAR_SCHEDULES, required=False, initial="sunrise")
     latitude = forms.DecimalField(
@@ -95,7 +95,7 @@ class TimingForm(forms.Form):
         said = self.cleaned_data
         for name in FIELDS.get(said.get("kind", ""), ()):
             if name not in self.errors and said.get(name) in (None, ""):
-                self.add_error(name, "This field is required.")
+                self.add_error(name, f"{self.fields[name].label} is required.")
         if "zone" not in self.errors and zone_or_none(said["zone"]) is None:
             self.add_error("zone", f"{said['zone']} is not a time zone. Choose one.")
         if said.get("kind") == ONCE and said.get("once_at") and self.chosen_zone:
@@ -104,6 +104,11 @@ class TimingForm(forms.Form):
         if not self.errors:
             self._check()
         return said
+
+    @property
+    def line(self) -> list[forms.BoundField]:
+        """The five fields of a cron line."""
+        return [self[name] for name in FIELDS[CALENDAR]]
 
     @property
     def chosen_zone(self) -> ZoneInfo | None:

@@ -103,8 +103,8 @@ function begin() {
       const error = (told && said.get(field)) || "";
       if (slot.textContent !== error) slot.textContent = error;
       slot.hidden = !error;
-      slot.closest(".field")?.classList.toggle("errors", Boolean(error));
       const input = document.getElementById(field);
+      (input || slot).closest(".field")?.classList.toggle("errors", Boolean(error));
       if (input) {
         if (error) input.setAttribute("aria-invalid", "true");
         else input.removeAttribute("aria-invalid");
