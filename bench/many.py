@@ -43,7 +43,7 @@ def make_due(side: Side, due: int, begin: datetime) -> None:
     if side.anchored:
         spread = (
             "UPDATE django_celery_beat_periodictask SET crontab_id = NULL, interval_id = ?, start_time = "
-            "?::timestamptz + (id - 10000 - ?) * interval '1 s' / ? WHERE id > 10000 + ? AND id <= 10000 + ?"
+            "?::timestamptz + (id - 10001 - ?) * interval '1 s' / ? WHERE id > 10000 + ? AND id <= 10000 + ?"
         )
         at = (begin + timedelta(seconds=SPREAD_AT)).isoformat()
         side.sql((spread, [SPREAD, at, due, due, due, 2 * due]), changed(side))
@@ -51,7 +51,7 @@ def make_due(side: Side, due: int, begin: datetime) -> None:
 
 def offset(name: str, due: int) -> float:
     """Seconds after the others' beginning that a spread one ticks."""
-    return (int(name.partition("-")[2]) - due) / due
+    return (int(name.partition("-")[2]) - due - 1) / due
 
 
 def rest(side: Side) -> None:
