@@ -12,7 +12,7 @@ from jobs.clock import dispatcher, pruner, reconciler, rescuer
 from jobs.clock.leader import Leader
 from jobs.conf import conf
 from jobs.errors import DATABASE_DOWN
-from jobs.ledger.locks import RowLocked, impatient
+from jobs.ledger.locks import RowLocked, impatient, is_gone
 
 logger = logging.getLogger(__name__)
 
@@ -93,14 +93,9 @@ class Clock(threading.Thread):
             logger.warning("A duty of the clock has to wait: %s", error)
         except Exception as error:
             duty.under_way = None
-            if self._is_gone(error):
+            if is_gone(error, self.using):
                 raise
             logger.exception("A duty of the clock stumbled; the others go on")
-
-    def _is_gone(self, error: Exception) -> bool:
-        """Whether it is the database that is gone: a deadlock or a statement that was refused is no outage."""
-        connection = connections[self.using]
-        return isinstance(error, DATABASE_DOWN) and (connection.vendor == "sqlite" or not connection.is_usable())
 
     def until_next(self) -> float:
         """Seconds until something is due."""

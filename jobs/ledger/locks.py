@@ -9,7 +9,7 @@ from django.db import OperationalError, connections, transaction
 from psycopg.errors import LockNotAvailable
 
 from jobs.conf import conf
-from jobs.errors import JobError
+from jobs.errors import DATABASE_DOWN, JobError
 
 #: Statements that change nothing, and the one that is put before the others.
 HARMLESS = ("SELECT", "SET LOCAL")
@@ -33,6 +33,12 @@ def impatient(using: str) -> Iterator[None]:
         return
     with connections[using].execute_wrapper(_limited):
         yield
+
+
+def is_gone(error: Exception, using: str) -> bool:
+    """Whether it is the database that is gone: a deadlock or a statement that was refused is no outage."""
+    connection = connections[using]
+    return isinstance(error, DATABASE_DOWN) and (connection.vendor == "sqlite" or not connection.is_usable())
 
 
 def _limited(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:

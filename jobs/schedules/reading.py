@@ -10,7 +10,7 @@ from django_celery_beat.models import PeriodicTask
 
 from jobs.conf import conf
 from jobs.models import SchedulePolicy
-from jobs.policies import Missed
+from jobs.policies import Missed, Overlap
 from jobs.schedules.cron import Cron
 from jobs.schedules.errors import BrokenSchedule
 from jobs.schedules.every import Every
@@ -35,7 +35,7 @@ def policy_of(row: PeriodicTask) -> Policy:
     lateness = kept.max_lateness
     if lateness is None and kept.missed == Missed.SKIP:
         lateness = conf().late_after
-    return Policy(Missed(kept.missed), kept.missed_limit, lateness, kept.jitter, kept.overlap)
+    return Policy(Missed(kept.missed), kept.missed_limit, lateness, kept.jitter, Overlap(kept.overlap))
 
 
 def timing_of(row: PeriodicTask, anchor: datetime) -> Timing:

@@ -90,19 +90,18 @@ def _judge(turn: Turn, tick: Tick, road: Road, is_last: bool, using: str) -> Non
 
 def _supersede(turn: Turn, road: Road, using: str) -> None:
     """The tick that waited gives way to a later one."""
-    if turn.standing.waiting_tick is not None:
-        _give_up(turn, Why.SUPERSEDED, using)
-        road.waits = False
+    _give_up(turn, Why.SUPERSEDED, using)
+    road.waits = False
 
 
 def give_up_waiting(turn: Turn, using: str) -> None:
     """A schedule that is switched off runs nothing more, not even what waited."""
-    if turn.standing.waiting_tick is not None:
-        _give_up(turn, Why.PAUSED, using)
+    _give_up(turn, Why.PAUSED, using)
 
 
 def _give_up(turn: Turn, why: Why, using: str) -> None:
-    _waiting(turn, using).update(outcome=Outcome.SKIPPED, why=why, decided_at=turn.now)
+    if (at := turn.standing.waiting_tick) is not None:
+        _waiting(turn, at, using).update(outcome=Outcome.SKIPPED, why=why, decided_at=turn.now)
     turn.standing.waiting_tick = None
 
 
@@ -111,13 +110,12 @@ def run_waiting(turn: Turn, road: Road, using: str) -> None:
     at = turn.standing.waiting_tick
     if at is None or road.live:
         return
-    if _waiting(turn, using).exists():
+    if _waiting(turn, at, using).exists():
         job_id = enqueue(turn, at)
-        _waiting(turn, using).update(outcome=Outcome.RUN, job_id=job_id)
+        _waiting(turn, at, using).update(outcome=Outcome.RUN, job_id=job_id)
         road.live.append(job_id)
     turn.standing.waiting_tick, road.waits = None, False
 
 
-def _waiting(turn: Turn, using: str) -> QuerySet[ScheduleTick]:
-    kept = ScheduleTick.objects.using(using)
-    return kept.filter(schedule_id=turn.row.pk, at=turn.standing.waiting_tick, outcome=Outcome.WAITS)
+def _waiting(turn: Turn, at: datetime, using: str) -> QuerySet[ScheduleTick]:
+    return ScheduleTick.objects.using(using).filter(schedule_id=turn.row.pk, at=at, outcome=Outcome.WAITS)

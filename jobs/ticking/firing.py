@@ -14,6 +14,7 @@ from django.db import DatabaseError, InterfaceError, OperationalError, connectio
 from django_celery_beat.models import PeriodicTask
 
 from jobs.conf import conf
+from jobs.ledger.locks import is_gone
 from jobs.ledger.publish import Batch, collecting
 from jobs.lifecycle.moment import now
 from jobs.messages import storable
@@ -48,7 +49,7 @@ def settle(ids: Sequence[int], using: str | None = None, prepared: Mapping[int, 
     try:
         return _settle(ids, using, prepared or {})
     except (DatabaseError, InterfaceError) as error:
-        if _is_gone(error, using):
+        if is_gone(error, using):
             raise
         logger.warning("%d schedules can't be settled together (%s); one by one", len(ids), str(error).strip())
     settled = Settled()
@@ -64,7 +65,7 @@ def _settle_alone(schedule: int, using: str) -> Settled:
     try:
         return _settle([schedule], using, {})
     except (DatabaseError, InterfaceError) as error:
-        if _is_gone(error, using):
+        if is_gone(error, using):
             raise
         if isinstance(error, OperationalError):
             return Settled(locked=[schedule])
@@ -217,11 +218,3 @@ def _break(schedule: int, reason: str, using: str) -> datetime | None:
     if new or not kept.broken:
         logger.warning("Schedule %s is broken: %s", name, reason)
     return again
-
-
-def _is_gone(error: Exception, using: str) -> bool:
-    """Whether it is the database that is gone: a lock or a statement that was refused is no outage."""
-    connection = connections[using]
-    if connection.vendor == "sqlite":
-        return isinstance(error, OperationalError)
-    return connection.connection is None or not connection.is_usable()

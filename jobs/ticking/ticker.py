@@ -5,7 +5,10 @@ import time
 from collections.abc import Sequence
 from itertools import islice
 
+from django.db import DatabaseError
+
 from jobs.conf import conf
+from jobs.ledger.locks import RowLocked, impatient, is_gone
 from jobs.schedules import triggers
 from jobs.ticking import firing
 from jobs.ticking.agenda import Agenda
@@ -67,7 +70,17 @@ class Ticker:
         self.agenda.put_off(settled.locked, conf().lock_patience)
 
     def _check_triggers(self) -> None:
-        """Once in a lead: without them edits are only found by rereading."""
-        if not self.checked and (made := triggers.install(self.using)):
-            logger.warning("The database lacked triggers that tell of edited schedules; made: %s", ", ".join(made))
+        """Once in a lead. Without them edits are only found by rereading: no reason not to tick."""
+        if self.checked:
+            return
         self.checked = True
+        try:
+            with impatient(self.using):
+                made = triggers.install(self.using)
+        except (RowLocked, DatabaseError) as error:
+            if is_gone(error, self.using):
+                raise
+            logger.error("Triggers that tell of edited schedules are missing and can't be made: %s", str(error).strip())
+        else:
+            if made:
+                logger.warning("Triggers that tell of edited schedules were missing; made: %s", ", ".join(made))

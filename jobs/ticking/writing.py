@@ -40,7 +40,7 @@ def insert_ticks(ticks: Sequence[ScheduleTick], using: str) -> set[tuple[int, st
 
 def move_standings(turns: Sequence[Turn], using: str) -> None:
     """Write those that are new or have changed; most have only moved on."""
-    before = {turn.row.pk: turn.kept and _values(turn.kept) for turn in turns}
+    before = {turn.row.pk: _values(turn.kept) if turn.kept else None for turn in turns}
     changed = [turn.standing for turn in turns if before[turn.row.pk] != _values(turn.standing)]
     moved_on = {s.schedule_id: s for s in changed if _has_moved_on(before[s.schedule_id], s)}
     if moved_on:

@@ -6,16 +6,17 @@ from typing import Any
 
 import pytest
 from celery import signals
-from django.db import connection
+from django.db import connection, transaction
 from django.utils import timezone
 from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
 from jobs.conf import conf
 from jobs.models import Job, ScheduleEdit
+from jobs.schedules import triggers
 from jobs.ticking.agenda import Agenda
 from jobs.ticking.ahead import FEW
 from jobs.ticking.ticker import Ticker
-from tests.support.moves import USING
+from tests.support.moves import USING, together
 from tests.support.ticking import (
     TASK,
     ago,
@@ -29,6 +30,7 @@ from tests.support.ticking import (
     outcomes,
     scheduled,
     settle,
+    sql,
     stands,
     ticks,
 )
@@ -198,3 +200,17 @@ def test_a_connection_that_breaks_is_no_fault_of_the_schedules() -> None:
         settle(row)
     assert broken
     assert (stands(row).broken, outcomes(row), len(enqueued(row))) == ("", [("run", "", 1)], 1)
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has one writer at a time")
+def test_triggers_that_can_not_be_made_keep_nobody_from_ticking(caplog: pytest.LogCaptureFixture) -> None:
+    row = scheduled()
+    missed(row, 1)
+    sql("DROP TRIGGER jobs_schedule_edited ON django_celery_beat_periodictask")
+    with transaction.atomic():
+        PeriodicTask.objects.select_for_update().get(pk=scheduled("held").pk)
+        together(lambda: [Ticker(USING).tick() for _ in range(2)])
+    assert outcomes(row) == [("run", "", 1)]
+    assert any("can't be made" in said for said in caplog.messages)
+    settled(Ticker(USING))
+    assert triggers.missing(USING) == []

@@ -208,7 +208,7 @@ def test_a_renamed_schedule_keeps_its_live_jobs() -> None:
     PeriodicTask.objects.filter(pk=row.pk).update(name="new")
     PeriodicTask.objects.filter(pk=other.pk).update(name="old")
     settle(row, other)
-    assert sorted(Job.objects.values_list("schedule", flat=True)) == ["new", "old"]
+    assert set(Job.objects.values_list("schedule", flat=True)) == {"new", "old"}
     assert (stands(row).name, stands(other).name) == ("new", "old")
 
 
