@@ -16,6 +16,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from jobs.console.acting import ActingAdmin, WhyForm, who
+from jobs.console.argument_fields import read_json
 from jobs.console.drawing import verbatim
 from jobs.errors import ArgumentsRefused, JobError
 from jobs.messages import arguments, dumps, loads, readable
@@ -75,16 +76,7 @@ class JsonField(forms.CharField):
         super().__init__(widget=forms.Textarea(attrs={"rows": 5, "cols": 80, "spellcheck": "false"}), **more)
 
     def clean(self, value: Any) -> Any:
-        try:
-            read = loads(super().clean(value))
-        except forms.ValidationError:
-            raise
-        except Exception as error:
-            raise forms.ValidationError(f"This is not JSON: {error}") from error
-        if not isinstance(read, self.kind):
-            wanted = "a list, such as [1, 2]" if self.kind is list else 'an object, such as {"amount": 10}'
-            raise forms.ValidationError(f"This must be {wanted}.")
-        return read
+        return read_json(super().clean(value), self.kind, loads)
 
 
 class ArgumentsForm(forms.Form):

@@ -20,6 +20,9 @@ from jobs.schedules.validation import Fault, faults
 from jobs.schedules.zones import UTC_ZONE
 
 PARTS = ("about", "timing", "arguments", "policy", "more")
+EDITED_MEANWHILE = (
+    "It was edited or switched since this form was opened: see its history. Save again to write over that."
+)
 #: What an edit writes.
 WRITTEN = (
     *("name", "task", "queue", "args", "kwargs", "headers", "priority", "description"),
@@ -60,7 +63,8 @@ class ScheduleForm:
     @property
     def timing_is_sound(self) -> bool:
         """Whether its ticks can be told, whatever else is still missing."""
-        return self.timing.is_valid() and not self.more.errors and not self.policy.errors
+        until_when = {"start_time", "expires"} & set(self.more.errors)
+        return self.timing.is_valid() and not self.policy.errors and not until_when
 
     def errors(self) -> Iterator[tuple[str, list[str]]]:
         """(id of the field, what is wrong with it); of a part as a whole by its name: `about`, `timing`, ..."""
@@ -111,10 +115,7 @@ class ScheduleForm:
     def _look_for_another_edit(self) -> None:
         """What somebody else saved since the form was opened is not written over unseen."""
         if self.row and self.data.get("seen", self.seen) != self.seen:
-            said = (
-                "It was edited or switched since this form was opened: see its history. Save again to write over that."
-            )
-            self.about.add_error(None, said)
+            self.about.add_error(None, EDITED_MEANWHILE)
 
     def _place(self, fault: Fault) -> None:
         """Under the field that it is about."""

@@ -1,6 +1,5 @@
 """What else is said of a schedule: what it runs, its policy, and the rest."""
 
-import json
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -9,6 +8,7 @@ from django import forms
 from django_celery_beat.models import PeriodicTask
 
 from jobs.conf import conf
+from jobs.console.argument_fields import read_json
 from jobs.console.zones import WallClockField, as_typed, moment_of
 from jobs.policies import Missed, Overlap
 from jobs.queues import declared
@@ -142,12 +142,7 @@ class MoreForm(forms.Form):
 
     def clean_headers(self) -> str:
         text = str(self.cleaned_data["headers"]).strip() or "{}"
-        try:
-            read = json.loads(text)
-        except (ValueError, RecursionError) as error:
-            raise forms.ValidationError(f"This is not JSON: {error}") from error
-        if not isinstance(read, dict):
-            raise forms.ValidationError('This must be an object, such as {"trace": "abc"}.')
+        read_json(text, dict)
         return text
 
     def clean_start_time(self) -> datetime | None:

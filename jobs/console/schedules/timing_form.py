@@ -67,9 +67,9 @@ class TimingForm(forms.Form):
     preset = forms.ChoiceField(label="Start from", choices=[("", "–"), *PRESETS], required=False)
     minute = cron_field("Minute", "0-59, */15")
     hour = cron_field("Hour", "0-23, 8-18")
-    day_of_month = cron_field("Day of month", "1-31")
+    day_of_month = cron_field("Day", "1-31, of the month")
     month_of_year = cron_field("Month", "1-12, jan")
-    day_of_week = cron_field("Day of week", "0-6, mon-fri")
+    day_of_week = cron_field("Weekday", "0-6, mon-fri")
     once_at = WallClockField(label="At", required=False)
     event = forms.ChoiceField(label="Event", choices=SOLAR_SCHEDULES, required=False, initial="sunrise")
     latitude = forms.DecimalField(
