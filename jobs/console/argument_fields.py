@@ -1,4 +1,4 @@
-"""One form field for one argument of a task, by its JSON Schema: from the stored value to text, and back exactly."""
+"""Form fields for the arguments of tasks: from the stored value to text, and back exactly."""
 
 import json
 import re
@@ -16,7 +16,6 @@ NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 #: What a text field of the browser sends back as it was; other text is shown as JSON, where it can be escaped.
 PLAIN = re.compile(r"[^\r\x00\ud800-\udfff]*")
 WHERE_BLANK = "Left empty, the task takes {}."
-NO_WAY_BACK = "This value is not of the kind that the task wants."
 
 
 class Unfit(Exception):
@@ -118,14 +117,14 @@ class ChoiceField(ArgumentField):
     widget: Any = forms.Select
 
     def __init__(self, schema: Mapping[str, Any], *, required: bool, values: list[Any], **more: Any) -> None:
+        self.values = values
         super().__init__(schema, required=required, **more)
         blank = "Choose" if required else f"Default ({_said(schema['default'])})" if "default" in schema else "Left out"
         shown = [] if required and self.shown else [("", blank)]
         self.widget.choices = [*shown, *((json.dumps(value), _said(value)) for value in values)]
-        self.values = values
 
     def text(self, value: Any) -> str:
-        if json.dumps(value) not in map(json.dumps, values_of(self.schema) or []):
+        if json.dumps(value) not in map(json.dumps, self.values):
             raise Unfit
         return json.dumps(value)
 
@@ -215,22 +214,6 @@ class MaskedField(ArgumentField):
         return self.inner.clean(text)
 
 
-FORMATS: dict[str, type[ArgumentField]] = {
-    "date": DateField,
-    "date-time": MomentField,
-    "time": LineField,
-    "duration": LineField,
-    "uuid": LineField,
-}
-TYPES: dict[str, type[ArgumentField]] = {
-    "string": ArgumentField,
-    "integer": IntegerField,
-    "number": NumberField,
-    "array": ListField,
-    "object": ObjectField,
-}
-
-
 def read_json(text: str, kind: type = object, loads: Callable[[str], Any] = json.loads) -> Any:
     """JSON of one kind, as a person typed it; raises ValidationError."""
     try:
@@ -241,51 +224,6 @@ def read_json(text: str, kind: type = object, loads: Callable[[str], Any] = json
         wanted = "a list, such as [1, 2]" if kind is list else 'an object, such as {"amount": 10}'
         raise forms.ValidationError(f"This must be {wanted}.")
     return value
-
-
-def field_for(schema: Mapping[str, Any], *, required: bool, stored: Any = LEFT_OUT) -> ArgumentField:
-    """The field of this schema (its references resolved); a value that it can't show is shown as JSON."""
-    if stored == MASK:
-        return MaskedField(field_for(schema, required=required))
-    try:
-        return _fitting(schema, required, stored)
-    except Unfit:
-        return JsonField({**schema, "description": NO_WAY_BACK}, required=required, stored=stored)
-
-
-def _fitting(schema: Mapping[str, Any], required: bool, stored: Any) -> ArgumentField:
-    values = values_of(schema)
-    if values is None or (schema.get("type") == "boolean" and required):
-        return _kind(schema)(schema, required=required, stored=stored)
-    return ChoiceField(schema, required=required, stored=stored, values=values)
-
-
-def _kind(schema: Mapping[str, Any]) -> type[ArgumentField]:
-    """By its type; of a type or null by that type (empty is left out). A Decimal is a number or a text."""
-    if schema.get("type") == "boolean":
-        return CheckField
-    options = [option for option in schema.get("anyOf", [schema]) if option.get("type") != "null"]
-    types = [option.get("type") for option in options]
-    if types == ["number", "string"]:
-        return DecimalField
-    if len(options) != 1 or types[0] not in TYPES:
-        return JsonField
-    return FORMATS.get(options[0].get("format", ""), TYPES[types[0]])
-
-
-def values_of(schema: Mapping[str, Any]) -> list[Any] | None:
-    """The values that it lists (Literal, Enum, a yes or no that may be left out), null where it may be; or None."""
-    found: list[Any] = []
-    for option in schema.get("anyOf", [schema]):
-        if "enum" in option or "const" in option:
-            found += option.get("enum", [option.get("const")])
-        elif option.get("type") == "boolean":
-            found += [True, False]
-        elif option.get("type") == "null":
-            found.append(None)
-        else:
-            return None
-    return found
 
 
 def _said(value: Any) -> str:

@@ -8,7 +8,8 @@ from typing import Any
 
 from django import forms
 
-from jobs.console.argument_fields import LEFT_OUT, ArgumentField, ListField, ObjectField, field_for
+from jobs.console.argument_fields import LEFT_OUT, ArgumentField, ListField, ObjectField
+from jobs.console.argument_kinds import field_for, resolved
 from jobs.console.arguments import unmasked
 from jobs.errors import ArgumentsRefused
 from jobs.redaction import MASK, is_plumbing, redacted
@@ -154,18 +155,6 @@ def _more(
         yield MORE_ARGS, ListField({}, required=False, stored=args or LEFT_OUT, label="By position")
     if kwargs or signature is None or signature.more_kwargs:
         yield MORE_KWARGS, ObjectField({}, required=False, stored=kwargs or LEFT_OUT, label="By name")
-
-
-def resolved(schema: Mapping[str, Any], shared: Mapping[str, Any]) -> dict[str, Any]:
-    """The schema with what it refers to in its place, one level deep: enough to tell its kind."""
-    found = dict(schema)
-    if "$ref" in found:
-        found = {**shared.get(str(found.pop("$ref")).rpartition("/")[2], {}), **found}
-    if "allOf" in found and len(found["allOf"]) == 1:
-        found = {**resolved(found.pop("allOf")[0], shared), **found}
-    if "anyOf" in found:
-        found["anyOf"] = [resolved(option, shared) for option in found["anyOf"]]
-    return found
 
 
 def _in_order(kwargs: dict[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
