@@ -106,8 +106,11 @@ function begin() {
       const input = document.getElementById(field);
       (input || slot).closest(".field")?.classList.toggle("errors", Boolean(error));
       if (input) {
-        if (error) input.setAttribute("aria-invalid", "true");
-        else input.removeAttribute("aria-invalid");
+        input.toggleAttribute("aria-invalid", Boolean(error));
+        if (error) {
+          input.setAttribute("aria-invalid", "true");
+          input.setAttribute("aria-errormessage", slot.id);
+        }
       }
     }
   }
