@@ -3,7 +3,7 @@
 KILLS names a file that holds the number of the next statement that is to be the last. Each beat that finds a tick due
 counts its statements, writes the next number into the file and ends at its own: SIGKILL after that statement, or, when
 there are no more, after the commit and before anything else. One that gets through a whole transaction and what follows
-writes `over`. Without the file nobody dies.
+writes `over`. Without the file nobody dies. With FREEZES the first one freezes there instead, and nobody after it.
 """
 
 import os
@@ -18,7 +18,7 @@ from django.db.backends.signals import connection_created
 
 from config.settings import *  # noqa: F403
 
-KILLS = Path(os.environ["KILLS"])
+KILLS, FREEZES = Path(os.environ["KILLS"]), "FREEZES" in os.environ
 #: Whose transaction is counted: the function that settles what is due.
 MODULE, FUNCTION = "jobs.ticking.firing", "_settle"
 OVER = "over"
@@ -52,9 +52,9 @@ class Counting:
 
     def end_at(self, number: int, statement: str) -> None:
         if _wanted() == number:
-            print(f"killed after statement {number}: {statement[:300]}", flush=True)
-            KILLS.write_text(str(number + 1))
-            os.kill(os.getpid(), signal.SIGKILL)
+            print(f"{'frozen' if FREEZES else 'killed'} after statement {number}: {statement[:300]}", flush=True)
+            KILLS.write_text(OVER if FREEZES else str(number + 1))
+            os.kill(os.getpid(), signal.SIGSTOP if FREEZES else signal.SIGKILL)
 
 
 def _wanted() -> int | None:
