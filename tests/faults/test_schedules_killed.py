@@ -15,6 +15,7 @@ from tests.support.scheduling import (
     positions,
     set_up,
     stands,
+    switch_off_all,
     ticked,
     ticks_of,
 )
@@ -24,6 +25,8 @@ from tests.support.station import Station
 FROZEN = 2.4 + 10.0
 #: Seconds of ticks that end with their only one.
 ONE_OFFS = 60
+#: Seconds until beats, which look every tenth of one, have seen that all is switched off.
+QUIET = 1.0
 #: So many at once are prepared before their moment.
 CROWD = 15
 #: What the deaths must come after, beside much else.
@@ -66,7 +69,8 @@ def test_a_beat_killed_after_any_statement_of_a_tick_loses_none_and_doubles_none
     assert [each for each in STATEMENTS if not any(each in death for death in deaths)] == []
     here = station.call(now)
     station.wait(lambda: station.call(ticks_of, "plain")[-1]["at"] > here, what="the ticks to go on")
-    station.end([process for process in station.processes if process.name.startswith("beat")])
+    station.call(switch_off_all)
+    time.sleep(QUIET)
     for wish in wishes:
         if wish.at is None:
             assert len(check_gapless(station, wish.name)) >= 2

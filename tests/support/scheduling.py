@@ -66,8 +66,8 @@ def now() -> datetime:
     return moment.now(DEFAULT_DB_ALIAS)
 
 
-def without_built_in() -> None:
-    """Only the test's own schedules are there. The built-in ones stay as rows, so that no beat brings them back."""
+def switch_off_all() -> None:
+    """No schedule ticks any more. The rows stay, so that no beat installs the built-in ones again."""
     PeriodicTask.objects.update(enabled=False)
 
 
@@ -157,7 +157,7 @@ def times(name: str, after: datetime, until: datetime) -> list[datetime]:
 
 def set_up(station: Station, *wishes: Wish) -> dict[str, int]:
     """A station with these schedules alone; their ids by name."""
-    station.call(without_built_in)
+    station.call(switch_off_all)
     return station.call(install, wishes)
 
 
