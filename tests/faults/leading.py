@@ -3,7 +3,7 @@
 from jobs.clock.leader import Leader
 
 
-def leads(_: Leader) -> bool:
+def leads(self: Leader) -> bool:
     return True
 
 
