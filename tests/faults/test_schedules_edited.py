@@ -59,9 +59,14 @@ def test_an_edit_at_the_tick_is_seen_and_no_tick_has_two_jobs(running: Station, 
     name, renamed = f"edited by {way}", f"renamed by {way}"
     station.call(install, [Wish(name, every=1, columns=_among_many(station))])
     ticked(station, name)
-    for enabled in (False, True, False, True):
-        _at_the_tick(station, name) if not enabled else time.sleep(0.3)
-        station.call(edit, name, enabled=enabled)
+    for _ in range(3):
+        _at_the_tick(station, name)
+        station.call(edit, name, enabled=False)
+        off = station.call(now)
+        time.sleep(0.4)
+        assert [tick for tick in station.call(ticks_of, name) if tick["decided_at"] > off] == []
+        station.call(edit, name, enabled=True)
+        ticked(station, name, len(station.call(ticks_of, name)) + 1)
     ticked(station, name, len(station.call(ticks_of, name)) + 1)
     _at_the_tick(station, name)
     station.call(edit, name, args='["other words"]')
