@@ -17,7 +17,7 @@ export DEBUG
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help run check test bench unit acceptance faults lint format migrations env env-dev browser clean
+.PHONY: help run check test bench unit acceptance faults lint format migrations env env-dev browser faketime clean
 
 help: ## List these words
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -27,7 +27,7 @@ run: env ## Start everything: console, API, workers, beat, embedded Valkey (PORT
 
 check: lint unit ## The quick part: lint, types, import rules, migrations, unit tests
 
-test: lint browser ## Every test, with real servers and a real browser
+test: lint browser faketime ## Every test, with real servers and a real browser
 	$(BIN)/python -m pytest tests/faults tests/acceptance tests/unit $(TOGETHER) $(PYTEST)
 	TEST_DATABASE=postgres $(BIN)/python -m pytest tests/unit $(TOGETHER) $(PYTEST)
 
@@ -42,7 +42,7 @@ unit: env-dev ## The unit tests
 acceptance: browser ## The tests that start whole stations
 	$(BIN)/python -m pytest tests/acceptance $(TOGETHER) $(PYTEST)
 
-faults: env-dev ## The tests that break things (FAULT_SECONDS=180: the length of the random one)
+faults: env-dev faketime ## The tests that break things (FAULT_SECONDS=180: the length of the random one)
 	$(BIN)/python -m pytest tests/faults $(TOGETHER) $(PYTEST)
 
 lint: env-dev ## Style, types, import rules, missing migrations
@@ -78,3 +78,7 @@ env-dev:
 
 browser: env-dev
 	@sh .ci/browser $(BIN)/python
+
+# A beat whose host's clock is wrong.
+faketime:
+	@sh .ci/faketime
