@@ -3,11 +3,11 @@
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from django.db import connections, router, transaction
 
-from jobs.lifecycle.moment import adapted, moment
+from jobs.lifecycle.given import given, types_of
+from jobs.lifecycle.moment import adapted, moments_by
 from jobs.lifecycle.requeueing import repost
 from jobs.lifecycle.ringing import ring_after_commit
 from jobs.models import Job, JobTag
@@ -21,8 +21,18 @@ GIVEN = (
     "started_at finished_at body envelope ignore_result error message progress root_job_id requeued_from_id canvas_id "
     "parent_id group_id schedule unique_key"
 ).split()
+TIMES = ("run_at", "expires_at")
+COLUMNS = (*GIVEN, *TIMES)
 #: Decided by the database at the insert.
-DECIDED = ("state", "hold", "created_at", "rung_at", "run_at", "expires_at")
+DECIDED = {
+    "state": f"CASE WHEN later THEN '{State.SCHEDULED}' ELSE '{State.QUEUED}' END",
+    "hold": "CASE WHEN EXISTS (SELECT 1 FROM jobs_queue WHERE name = job.queue AND paused) "
+    f"THEN '{Hold.PAUSED}' ELSE '' END",
+    "created_at": "now",
+    "rung_at": "CASE WHEN later THEN NULL ELSE now END",
+}
+#: The order of acceptance is kept by a microsecond a row.
+A_MICROSECOND = 0.000001
 ROWS_PER_INSERT = 500
 
 
@@ -63,16 +73,19 @@ def _insert(jobs: Sequence[Job], using: str) -> Iterator[str]:
 
 def _insert_some(jobs: Sequence[Job], using: str) -> list[str]:
     """One multi-row INSERT; the ids that were new. What is queued is rung after the commit."""
-    rows, params = [], []
-    for ordinal, job in enumerate(jobs):
-        sql, values = _row(job, ordinal, using)
-        rows.append(sql)
-        params.extend(values)
-    columns = ", ".join((*GIVEN, *DECIDED))
-    with connections[using].cursor() as cursor:
+    connection = connections[using]
+    now, moments = moments_by("nth", [nth * A_MICROSECOND for nth in range(len(jobs))], using)
+    rows = [
+        [*(getattr(job, name) for name in GIVEN), *(adapted(connection, getattr(job, name)) for name in TIMES), nth]
+        for job, nth in zip(jobs, moments, strict=True)
+    ]
+    table, params = given({**types_of(Job, COLUMNS, using), "nth": "float8"}, rows, using)
+    with connection.cursor() as cursor:
         cursor.execute(
-            f"INSERT INTO jobs_job ({columns}) VALUES {', '.join(rows)} "
-            "ON CONFLICT DO NOTHING RETURNING id, state, hold",
+            f"INSERT INTO jobs_job ({', '.join((*COLUMNS, *DECIDED))}) "
+            f"SELECT {', '.join((*COLUMNS, *DECIDED.values()))} FROM (SELECT *, coalesce(run_at > now, false) AS later "
+            f"FROM (SELECT *, {now} AS now FROM {table}) AS timed) AS job "
+            "WHERE true ON CONFLICT DO NOTHING RETURNING id, state, hold",
             params,
         )
         born = {row[0]: row[1:] for row in cursor.fetchall()}
@@ -81,23 +94,6 @@ def _insert_some(jobs: Sequence[Job], using: str) -> list[str]:
     ids = dict.fromkeys(job.id for job in jobs)
     ring_after_commit([first[i] for i in ids if born.get(i) == (State.QUEUED, Hold.NONE)], using)
     return list(born)
-
-
-def _row(job: Job, ordinal: int, using: str) -> tuple[str, list[Any]]:
-    """The VALUES of one job: the order of acceptance is kept by a microsecond a row."""
-    connection = connections[using]
-    now, at = moment(using, ordinal * 0.000001)
-    cast = "::timestamptz" if connection.vendor == "postgresql" else ""
-    run_at, expires_at = adapted(connection, job.run_at), adapted(connection, job.expires_at)
-    given = [getattr(job, name) for name in GIVEN]
-    later = f"%s{cast} IS NOT NULL AND %s{cast} > {now}"
-    decided = (
-        f"CASE WHEN {later} THEN '{State.SCHEDULED}' ELSE '{State.QUEUED}' END, "
-        f"CASE WHEN EXISTS (SELECT 1 FROM jobs_queue WHERE name = %s AND paused) THEN '{Hold.PAUSED}' ELSE '' END, "
-        f"{now}, CASE WHEN {later} THEN NULL ELSE {now} END, %s{cast}, %s{cast}"
-    )
-    values = [*given, run_at, run_at, *at, job.queue, *at, run_at, run_at, *at, *at, run_at, expires_at]
-    return f"({', '.join(['%s'] * len(GIVEN))}, {decided})", values
 
 
 def _tag(ids: Sequence[str], tags: dict[str, Sequence[str]], using: str) -> None:

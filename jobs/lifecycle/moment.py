@@ -1,5 +1,6 @@
 """The database's clock in raw SQL."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -18,6 +19,11 @@ def moment(using: str, seconds: float = 0) -> tuple[str, list[Any]]:
     if connection.vendor == "postgresql":
         return "(clock_timestamp() + %s * interval '1 second')", [seconds]
     return "%s", [adapted(connection, timezone.now() + timedelta(seconds=seconds))]
+
+
+def moments_by(column: str, seconds: Sequence[float], using: str) -> tuple[str, list[Any]]:
+    """(SQL, what `column` holds in each row) of now + seconds in the rows of one statement."""
+    return moment(using)[0].replace("%s", column), [moment(using, each)[1][0] for each in seconds]
 
 
 def now(using: str) -> datetime:

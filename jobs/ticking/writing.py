@@ -6,6 +6,7 @@ from typing import Any
 from django.db import connections
 from django_celery_beat.models import PeriodicTask
 
+from jobs.lifecycle.given import given, types_of
 from jobs.lifecycle.moment import adapted
 from jobs.models import ScheduleEdit, SchedulePolicy, ScheduleStanding, ScheduleTick
 from jobs.schedules.pressing import NO_NOTE
@@ -16,6 +17,7 @@ STANDING = [field.attname for field in ScheduleStanding._meta.concrete_fields]
 CHANGING = [name for name in STANDING if name != "schedule_id"]
 #: What a tick moves on.
 MOVING = ("position", "next_tick", "wake_at")
+COUNT = ("id", "last_run_at", "total_run_count")
 #: Values in one INSERT: SQLite takes no more than 250,000, and a schedule that catches up may have thousands of ticks.
 ROWS = 500
 
@@ -25,12 +27,11 @@ def insert_ticks(ticks: Sequence[ScheduleTick], using: str) -> set[tuple[int, st
     new: set[tuple[int, str]] = set()
     connection = connections[using]
     for start in range(0, len(ticks), ROWS):
-        some = ticks[start : start + ROWS]
-        params = [_param(connection, getattr(tick, name)) for tick in some for name in TICK]
-        marks = ", ".join([f"({', '.join(['%s'] * len(TICK))})"] * len(some))
+        rows = [[_param(connection, getattr(tick, name)) for name in TICK] for tick in ticks[start : start + ROWS]]
+        table, params = given(types_of(ScheduleTick, TICK, using), rows, using)
         with connection.cursor() as cursor:
             cursor.execute(
-                f"INSERT INTO jobs_scheduletick ({', '.join(TICK)}) VALUES {marks} "
+                f"INSERT INTO jobs_scheduletick ({', '.join(TICK)}) SELECT * FROM {table} WHERE true "
                 "ON CONFLICT (schedule_id, at) DO NOTHING RETURNING schedule_id, job_id",
                 params,
             )
@@ -52,15 +53,14 @@ def move_standings(turns: Sequence[Turn], using: str) -> None:
 
 
 def _move_on(standings: Sequence[ScheduleStanding], using: str) -> None:
-    connection = connections[using]
-    cast = "::timestamptz" if connection.vendor == "postgresql" else ""
-    params = [_param(connection, getattr(s, name)) for s in standings for name in ("schedule_id", *MOVING)]
-    values = ", ".join(["(%s, %s, %s, %s)"] * len(standings))
-    sets = ", ".join(f"{name} = moved.column{number}{cast}" for number, name in enumerate(MOVING, 2))
+    connection, columns = connections[using], ("schedule_id", *MOVING)
+    rows = [[_param(connection, getattr(standing, name)) for name in columns] for standing in standings]
+    table, params = given(types_of(ScheduleStanding, columns, using), rows, using)
+    sets = ", ".join(f"{name} = given.{name}" for name in MOVING)
     with connection.cursor() as cursor:
         cursor.execute(
-            f"UPDATE jobs_schedulestanding SET {sets} FROM (VALUES {values}) AS moved "
-            "WHERE jobs_schedulestanding.schedule_id = moved.column1",
+            f"UPDATE jobs_schedulestanding SET {sets} FROM {table} "
+            "WHERE jobs_schedulestanding.schedule_id = given.schedule_id",
             params,
         )
 
@@ -71,13 +71,12 @@ def count_runs(turns: Sequence[Turn], using: str) -> None:
     if not ran:
         return
     connection = connections[using]
-    params = [value for turn in ran for value in (turn.row.pk, _param(connection, turn.now), turn.ran)]
+    rows = [[turn.row.pk, _param(connection, turn.now), turn.ran] for turn in ran]
+    table, params = given(types_of(PeriodicTask, COUNT, using), rows, using)
     with connection.cursor() as cursor:
         cursor.execute(
-            "UPDATE django_celery_beat_periodictask SET last_run_at = ran.column2, "
-            "total_run_count = total_run_count + ran.column3 "
-            f"FROM (VALUES {', '.join(['(%s, %s, %s)'] * len(ran))}) AS ran "
-            "WHERE django_celery_beat_periodictask.id = ran.column1",
+            "UPDATE django_celery_beat_periodictask AS task SET last_run_at = given.last_run_at, total_run_count = "
+            f"task.total_run_count + given.total_run_count FROM {table} WHERE task.id = given.id",
             params,
         )
 
