@@ -27,16 +27,16 @@ def standing(row: PeriodicTask) -> str:
     return f"It is {found.state.value}{until}{f' ({found.reason})' if found.reason else ''}"
 
 
-def line(row: dict[str, Any]) -> dict[str, Any]:
-    """A schedule as one line of the table."""
+def line(row: dict[str, Any], zone: ZoneInfo) -> dict[str, Any]:
+    """A schedule as one line of the table, its times as its own clocks show them."""
     last = row["last_tick"]
     told = [last["outcome"], last["why"] or last["job_state"]] if last else []
     coming = row["next_tick"] if row["state"] == State.LATE else next(iter(row["next"]), None)
     until = row["resumes_at"]
     return {
         **row,
-        "state": f"{row['state']} {_short(datetime.fromisoformat(until))}" if until else row["state"],
-        "next": _short(datetime.fromisoformat(coming)) if coming else None,
+        "state": f"{row['state']} {_local(until, zone)}" if until else row["state"],
+        "next": _local(coming, zone) if coming else None,
         "last": ": ".join(part for part in told if part),
     }
 
@@ -80,6 +80,10 @@ def _becomes(shown: Shown) -> str:
         return f"runs at {_short(shown.told(tick.run_at))}" if late and tick.run_at else "runs"
     others = f" with the {tick.count - 1} before it, from {_short(shown.told(tick.first))} on" if tick.first else ""
     return f"skipped{others}: {tick.why.label}"
+
+
+def _local(text: str, zone: ZoneInfo) -> str:
+    return _short(datetime.fromisoformat(text).astimezone(zone))
 
 
 def _short(moment: datetime) -> str:

@@ -47,14 +47,22 @@ class Synced:
     drift: list[Drift] = field(default_factory=list)
 
 
-def sync(declared: Sequence[Declared], by: str, *, force: bool = False, dry_run: bool = False) -> Synced:
+def sync(
+    declared: Sequence[Declared],
+    by: str,
+    *,
+    unread: Sequence[Problem] = (),
+    force: bool = False,
+    dry_run: bool = False,
+) -> Synced:
     """Adds the missing, tells the drift of the others, writes those over only by `force`; all or none, deletes nothing.
 
-    Raises SyncRefused with every problem of every declaration.
+    Raises SyncRefused with every problem of every declaration, after those of entries that could not be read.
     """
     with transaction.atomic(using=router.db_for_write(PeriodicTask)):
         rows = _rows(declared)
-        _refuse(declared, rows if force else {})
+        if problems := [*unread, *_problems(declared, rows if force else {})]:
+            raise SyncRefused(problems)
         done = Synced()
         for one in declared:
             _settle(one, rows.get(one.name), by, done, force=force, dry_run=dry_run)
@@ -78,11 +86,6 @@ def add_missing(app: Any) -> list[str]:
 def _rows(declared: Sequence[Declared]) -> dict[str, PeriodicTask]:
     found = PeriodicTask.objects.filter(name__in=[one.name for one in declared]).order_by("pk")
     return {row.name: row for row in readable(found).select_for_update(of=("self",))}
-
-
-def _refuse(declared: Sequence[Declared], rows: dict[str, PeriodicTask]) -> None:
-    if problems := list(_problems(declared, rows)):
-        raise SyncRefused(problems)
 
 
 def _problems(declared: Sequence[Declared], rows: dict[str, PeriodicTask]) -> Iterator[Problem]:

@@ -29,6 +29,15 @@ class BadOutage(JobError):
         super().__init__(f"{text!r} is no outage. Write two times, the later one last: {EXAMPLE}.")
 
 
+class EmptySpan(JobError):
+    """A preview that ends before it begins."""
+
+    def __init__(self, since: datetime, until: datetime) -> None:
+        self.since, self.until = since, until
+        told = f"{since.isoformat(' ', 'seconds')} to {until.isoformat(' ', 'seconds')}"
+        super().__init__(f"Nothing lies from {told}. Give a later --until, or an earlier --from.")
+
+
 def moment(text: str, zone: ZoneInfo) -> datetime:
     """An ISO time; without an offset one of the zone's clocks (one that they skip: the first moment after).
 

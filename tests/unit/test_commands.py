@@ -265,6 +265,13 @@ def test_a_time_that_is_none_is_refused_in_one_line(parisian: PeriodicTask, aske
     assert "Write" in refused("schedules", "preview", "parisian", *asked)
 
 
+def test_a_span_that_ends_before_it_begins_is_refused_and_an_empty_one_says_so(parisian: PeriodicTask) -> None:
+    asked = ("schedules", "preview", "parisian", "--until", "2027-03-01")
+    assert "--until" in refused(*asked, "--from", "2027-03-02")
+    assert "--until" in refused("schedules", "preview", "parisian", "--until", "2020-01-01")
+    assert "No tick comes" in run(*asked, "--from", "2027-02-28T12:00")
+
+
 def test_a_schedule_that_does_not_tick_says_why(parisian: PeriodicTask) -> None:
     run("schedules", "pause", "parisian", "--reason", "Moving house", "--until", "2099-01-01T10:00")
     said = run("schedules", "preview", "parisian")
@@ -284,7 +291,7 @@ def test_a_schedule_is_paused_and_resumed_once(parisian: PeriodicTask) -> None:
         "schedules", "pause", "parisian", "--until", "2099-01-01T10:00"
     )
     assert "nothing changed" in run("schedules", "pause", "parisian")
-    assert "paused until" in run("schedules", "list")
+    assert "paused until 2099-01-01 10:00:00+01:00" in run("schedules", "list")
     assert "is resumed" in run("schedules", "resume", "parisian", "--reason", "back")
     assert "nothing changed" in run("schedules", "resume", "parisian")
     assert list(Activity.objects.order_by("id").values_list("action", "reason")) == [("pause", ""), ("resume", "back")]

@@ -62,9 +62,7 @@ def written(tmp_path: Path, text: str) -> Path:
 
 def load(tmp_path: Path, text: str, **how: bool) -> Synced:
     declared, problems = in_file.declared(written(tmp_path, text))
-    if problems:
-        raise SyncRefused(problems)
-    return sync(declared, "ann", **how)
+    return sync(declared, "ann", unread=problems, **how)
 
 
 def refused(tmp_path: Path, text: str) -> list[tuple[str, str]]:
@@ -253,6 +251,11 @@ def test_a_fault_is_told_by_name_and_key_and_nothing_is_written(tmp_path: Path, 
 def test_every_fault_of_a_file_is_told_at_once(tmp_path: Path) -> None:
     text = "a: {task: no.such, every: 60, queue: nowhere}\nb: {task: check_health, cron: 99 * * * *}\n"
     assert refused(tmp_path, text) == [("a", "task"), ("a", "queue"), ("b", "cron")]
+
+
+def test_an_entry_that_can_not_be_read_hides_no_fault_of_another(tmp_path: Path) -> None:
+    text = "a: {task: no.such, every: 60}\nb: {task: check_health, every: often}\n"
+    assert refused(tmp_path, text) == [("b", "every"), ("a", "task")]
 
 
 def test_what_would_break_a_row_when_written_over_is_refused(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from jobs.schedules.pressing import Pressed
 from jobs.schedules.preview import note, shown_ticks, simulate, words, zone_of
 from jobs.schedules.rows import named, schedule_rows
 from jobs.schedules.sync import Synced, SyncRefused, sync
-from jobs.schedules.times import moment, outage
+from jobs.schedules.times import EmptySpan, moment, outage
 
 MOST_TICKS = 10_000
 #: Ticks shown when nobody says how many: the next ones; of a span of time.
@@ -53,8 +53,10 @@ class Command(StationCommand):
         self.run_verb(options)
 
     def list_(self, *, as_json: bool) -> None:
-        rows = shown(list(schedule_rows()))
-        self.show(rows if as_json else [line(row) for row in rows], LISTED, as_json=as_json)
+        rows = list(schedule_rows())
+        found = shown(rows)
+        lines = [line(one, zone(row)) for one, row in zip(found, rows, strict=True)]
+        self.show(found if as_json else lines, LISTED, as_json=as_json)
 
     def preview_(
         self, *, name: str, since: str, until: str, outages: Sequence[str], count: int | None, as_json: bool
@@ -70,19 +72,17 @@ class Command(StationCommand):
         for sentence in (f"{row.name}: {words(row).rstrip('.')}. Zone {zone(row)}.", note(row)):
             if sentence:
                 self.tell(sentence)
-        if not found and not played:
-            self.tell(f"{standing(row)}: no tick comes.")
+        if not found:
+            self.tell("No tick comes in that time." if played else f"{standing(row)}: no tick comes.")
             return
         self.show([told(tick) for tick in found], PLAYED if played else NEXT, as_json=False)
         if played and next(ticks, None):
             self.tell(f"There are more: --count shows as many as you like, now {most}.")
 
     def sync_(self, *, file: str | None, force: bool, dry_run: bool, as_json: bool) -> None:
-        declared, problems = _declared(file)
+        declared, unread = _declared(file)
         try:
-            if problems:
-                raise SyncRefused(problems)
-            done = sync(declared, person(), force=force, dry_run=dry_run)
+            done = sync(declared, person(), unread=unread, force=force, dry_run=dry_run)
         except SyncRefused as refused:
             self._refuse_all(refused.problems, file, as_json)
             return
@@ -163,6 +163,8 @@ def _played(row: PeriodicTask, since: str, until: str, texts: Iterable[str]) -> 
     outages = [outage(text, own) for text in texts]
     begin = moment(since, own) if since else min((one.since for one in outages), default=timezone.now())
     end = _end(moment(until, own) if until else None, outages)
+    if end and end <= begin:
+        raise EmptySpan(begin.astimezone(own), end.astimezone(own))
     return simulate(row, begin, end, outages)
 
 
