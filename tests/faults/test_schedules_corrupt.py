@@ -48,6 +48,9 @@ KINDS = {
     "every nothing": Spoilt({"every": 0}, {"every": 1}, "second", "interval"),
     "unknown timezone": Spoilt({"timezone": "Mars/Olympus"}, {"timezone": "UTC"}, "Mars/Olympus", "crontab"),
     "hour 99": Spoilt({"hour": "99"}, {"hour": "*"}, "99", "crontab"),
+    "31 February": Spoilt(
+        {"day_of_month": "31", "month_of_year": "2"}, {"day_of_month": "*", "month_of_year": "*"}, "never", "crontab"
+    ),
     "minute a word": Spoilt({"minute": "often"}, {"minute": "*"}, "often", "crontab"),
     "args not JSON": Spoilt({"args": "[1"}, {"args": '["args not JSON"]'}, "arg"),
     "kwargs a list": Spoilt({"kwargs": "[1]"}, {"kwargs": "{}"}, "arg"),

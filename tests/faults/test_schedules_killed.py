@@ -2,6 +2,7 @@
 
 import time
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -29,14 +30,15 @@ ONE_OFFS = 60
 QUIET = 1.0
 #: So many at once are prepared before their moment.
 CROWD = 15
-#: What the deaths must come after, beside much else.
-STATEMENTS = (
+#: What the deaths must come after, beside much else: all that writes down a tick, and what tells a prepared one.
+WRITING = (
     "INSERT INTO jobs_scheduletick",
     "INSERT INTO jobs_job",
-    "jobs_schedulestanding",
-    "total_run_count",
+    "UPDATE jobs_schedulestanding SET",
+    "UPDATE django_celery_beat_periodictask AS task SET last_run_at",
     "COMMIT",
 )
+LOOKING = "AS task JOIN jobs_schedulestanding"
 
 
 def _wishes(start: datetime) -> list[Wish]:
@@ -53,20 +55,19 @@ def _wishes(start: datetime) -> list[Wish]:
 
 
 def test_a_beat_killed_after_any_statement_of_a_tick_loses_none_and_doubles_none(fresh_station: Station) -> None:
-    """Row 12c: each kill is one statement further; the last one comes after the commit and before the ring."""
+    """Row 12c: each kill is one statement further; the last one comes after the commit and before the ring.
+
+    First of ticks that a new beat finds waiting, then of those that were prepared before their moment.
+    """
     station = fresh_station
-    kills = station.data / "kills"
-    env = {"KILLS": str(kills), "DJANGO_SETTINGS_MODULE": "tests.support.killing_settings"}
+    env = {"KILLS": str(station.data / "kills"), "DJANGO_SETTINGS_MODULE": "tests.support.killing_settings"}
     wishes = _wishes(station.call(now) + timedelta(seconds=4))
     set_up(station, *wishes)
     station.worker("default", concurrency=2)
-    beats = [_beat(station, env), _beat(station, env)]
-    stands(station, *(wish.name for wish in wishes))
-    kills.write_text("1")
-    _until_over(station, beats, env)
-    deaths = _deaths(station)
-    assert [death.split()[3] for death in deaths] == [f"{n}:" for n in range(1, len(deaths) + 1)]
-    assert [each for each in STATEMENTS if not any(each in death for death in deaths)] == []
+    _die_at_each_statement(station, env, wishes, WRITING)
+    for beat in station.processes[1:]:
+        beat.kill()
+    _die_at_each_statement(station, {**env, "PREPARED": "1"}, wishes, (LOOKING, *WRITING))
     here = station.call(now)
     station.wait(lambda: station.call(ticks_of, "plain")[-1]["at"] > here, what="the ticks to go on")
     station.call(switch_off_all)
@@ -118,21 +119,30 @@ def test_two_beats_that_both_take_themselves_for_the_leader_make_one_job_of_each
         assert {tick["outcome"] for tick in check_gapless(station, name)} == {"run"}
 
 
-def _until_over(station: Station, beats: list[Process], env: dict[str, str]) -> None:
-    """Puts a new beat in the place of each that died."""
+def _die_at_each_statement(
+    station: Station, env: dict[str, str], wishes: list[Wish], statements: tuple[str, ...]
+) -> None:
+    """Two beats, a new one in the place of each that died, until one gets through; none of `statements` is left out."""
+    kills, born = Path(env["KILLS"]), len(station.processes)
+    beats = [_beat(station, env), _beat(station, env)]
+    stands(station, *(wish.name for wish in wishes))
+    kills.write_text("1")
     until = time.monotonic() + 150
-    while (station.data / "kills").read_text() != "over":
-        assert time.monotonic() < until, (station.data / "kills").read_text()
+    while kills.read_text() != "over":
+        assert time.monotonic() < until, kills.read_text()
         for place, beat in enumerate(beats):
             if not beat.running:
                 assert beat.popen.returncode == -9
                 beats[place] = _beat(station, env)
         time.sleep(0.1)
+    deaths = _deaths(station.processes[born:])
+    assert [death.split()[3] for death in deaths] == [f"{n}:" for n in range(1, len(deaths) + 1)]
+    assert [each for each in statements if not any(each in death for death in deaths)] == []
 
 
-def _deaths(station: Station) -> list[str]:
-    """What each beat said last, in the order of their deaths."""
-    said = [line for log in station.data.glob("logs/beat-*.log") for line in log.read_text().splitlines()]
+def _deaths(beats: list[Process]) -> list[str]:
+    """What each said last, in the order of their deaths."""
+    said = [line for beat in beats for line in beat.output().splitlines()]
     return sorted((line for line in said if line.startswith("killed")), key=lambda line: int(line.split()[3][:-1]))
 
 

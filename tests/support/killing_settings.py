@@ -3,7 +3,8 @@
 KILLS names a file that holds the number of the next statement that is to be the last. Each beat that finds a tick due
 counts its statements, writes the next number into the file and ends at its own: SIGKILL after that statement, or, when
 there are no more, after the commit and before anything else. One that gets through a whole transaction and what follows
-writes `over`. Without the file nobody dies. With FREEZES the first one freezes there instead, and nobody after it.
+writes `over`. Without the file nobody dies. With FREEZES the first one freezes there instead, and nobody after it. With
+PREPARED only transactions that find ticks prepared before their moment count, from the statement that finds them.
 """
 
 import os
@@ -18,7 +19,9 @@ from django.db.backends.signals import connection_created
 
 from config.settings import *  # noqa: F403
 
-KILLS, FREEZES = Path(os.environ["KILLS"]), "FREEZES" in os.environ
+KILLS, FREEZES, PREPARED = Path(os.environ["KILLS"]), "FREEZES" in os.environ, "PREPARED" in os.environ
+#: The statement of a tick that was prepared: whether anything has changed since.
+LOOK = "AS task JOIN jobs_schedulestanding"
 #: Whose transaction is counted: the function that settles what is due.
 MODULE, FUNCTION = "jobs.ticking.firing", "_settle"
 OVER = "over"
@@ -29,7 +32,7 @@ class Counting:
 
     def __init__(self, connection: BaseDatabaseWrapper) -> None:
         self.connection = connection
-        self.count, self.ticks = 0, False
+        self.count, self.counting, self.ticks = 0, False, False
         self.committing = connection._commit  # type: ignore[attr-defined]
         connection.execute_wrappers.append(self.execute)
         connection._commit = self.commit  # type: ignore[attr-defined]
@@ -37,15 +40,16 @@ class Counting:
     def execute(self, execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:
         done = execute(sql, params, many, context)
         if self.connection.in_atomic_block and _keeps():
-            self.count += 1
+            self.counting = self.counting or not PREPARED or LOOK in sql
+            self.count += self.counting
             self.ticks = self.ticks or sql.startswith("INSERT INTO jobs_scheduletick")
             self.end_at(self.count, sql)
         return done
 
     def commit(self) -> None:
         self.committing()
-        counted, ticks, self.count, self.ticks = self.count, self.ticks, 0, False
-        if ticks:
+        counted, ticks, self.count, self.counting, self.ticks = self.count, self.ticks, 0, False, False
+        if ticks and counted:
             self.end_at(counted + 1, "COMMIT")
             if _wanted() is not None:
                 KILLS.write_text(OVER)
