@@ -7,14 +7,16 @@ from collections.abc import Callable
 import pytest
 
 from tests.support.breaking import within
-from tests.support.editing import WAYS
+from tests.support.editing import WAYS, in_console, retime_in_console
 from tests.support.scheduling import Wish, check_once_each, install, set_up, stands, ticked, ticks_of
 from tests.support.station import Station
 
 pytestmark = pytest.mark.databases("postgres")
 
+#: How columns are edited, and how the interval is.
+EDITS = {"console": (in_console, retime_in_console), **{way: edits[:2] for way, edits in WAYS.items()}}
 #: Seconds, as promised: through the admin and the ORM, and by SQL. What a busy machine may add.
-BOUNDS = {"save": 2.0, "update": 2.0, "sql": 10.0}
+BOUNDS = {"console": 2.0, "save": 2.0, "update": 2.0, "sql": 10.0}
 SLACK = 1.0
 
 
@@ -35,7 +37,7 @@ def running(station: Station) -> Station:
 @pytest.mark.parametrize("way", BOUNDS)
 def test_an_edit_is_followed_within_its_bound(running: Station, way: str) -> None:
     """From a schedule far away to one that ticks each second, to other arguments, to none any more."""
-    station, (edit, retime, _), name = running, WAYS[way], f"shipped, {way}"
+    station, (edit, retime), name = running, EDITS[way], f"shipped, {way}"
     station.call(install, [Wish(name, every=3600)])
     stands(station, name)
     with within("edits", f"another interval by {way}, first tick s", BOUNDS[way] + 1 + SLACK):
