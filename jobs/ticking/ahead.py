@@ -10,8 +10,8 @@ from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
 
-from celery import signals
-from django.db import connections
+from celery import current_app, signals
+from django.db import DatabaseError, InterfaceError, connections
 from django_celery_beat.models import PeriodicTask
 
 from jobs.ledger.execution import DurableTask
@@ -23,6 +23,7 @@ from jobs.schedules.plan import Tick, plan
 from jobs.schedules.reading import policy_of, schedule_of
 from jobs.schedules.rows import readable
 from jobs.schedules.sending import send
+from jobs.ticking.rereading import differs
 from jobs.ticking.turns import Turn
 
 #: So many in a look-ahead can as well be done at their moment.
@@ -40,6 +41,8 @@ _TABLES = (
     "LEFT JOIN django_celery_beat_clockedschedule AS once ON once.id = task.clocked_id "
     "LEFT JOIN django_celery_beat_solarschedule AS sun ON sun.id = task.solar_id"
 )
+#: An edit that beat has not read may be one that nothing is left to see of: off and on again is a new start.
+_UNEDITED = "NOT EXISTS (SELECT 1 FROM jobs_scheduleedit AS edit WHERE edit.schedule_id = task.id)"
 #: On PostgreSQL each row as one text: its columns are read by nobody, and times take long. (`task` alone is a column.)
 _COLUMNS = {
     "sqlite": "*",
@@ -102,10 +105,12 @@ class Ahead:
 
     def _prepare(self, ids: Collection[int]) -> None:
         """Whatever is wrong with a row comes to light at its tick."""
-        seen = _look(ids, self.using)
         try:
+            seen = _look(ids, self.using)
             rows = list(readable(PeriodicTask.objects.using(self.using).filter(pk__in=ids, enabled=True)))
-        except ValueError:
+        except (DatabaseError, InterfaceError):
+            raise
+        except Exception:  # noqa: BLE001
             return
         for row in rows:
             try:
@@ -123,10 +128,12 @@ def unchanged(ids: Collection[int], prepared: Mapping[int, Prepared], now: datet
 
 
 def _look(ids: Collection[int], using: str) -> dict[int, Seen]:
-    """Each row with all that belongs to it, as the driver tells it."""
+    """Each row with all that belongs to it, as the driver tells it; none that has an unread edit."""
     columns, marks = _COLUMNS[connections[using].vendor], ", ".join(["%s"] * len(ids))
     with connections[using].cursor() as cursor:
-        cursor.execute(f"SELECT task.id, {columns} FROM {_TABLES} WHERE task.id IN ({marks})", list(ids))
+        cursor.execute(
+            f"SELECT task.id, {columns} FROM {_TABLES} WHERE task.id IN ({marks}) AND {_UNEDITED}", list(ids)
+        )
         return {row[0]: row for row in cursor.fetchall()}
 
 
@@ -134,7 +141,7 @@ def _is_plain(row: PeriodicTask) -> bool:
     """Whether nothing but its own row says what becomes of its tick, and building its job has no side effect."""
     standing, policy = getattr(row, "standing", None), getattr(row, "policy", None)
     task: Any = registered_tasks().get(row.task)
-    if standing is None or standing.broken or standing.waiting_tick or row.one_off:
+    if standing is None or differs(row) or standing.broken or standing.waiting_tick or row.one_off:
         return False
     if policy is not None and (policy.overlap != Overlap.ALLOW or policy.pause_after or policy.max_lateness == 0):
         return False
@@ -154,4 +161,5 @@ def _prepared(row: PeriodicTask, seen: Seen) -> Prepared:
 
 def _somebody_listens() -> bool:
     """Who listens to publishing is told of jobs that are posted, not of what may be prepared in vain."""
-    return bool(signals.before_task_publish.receivers or signals.after_task_publish.receivers)
+    receivers = signals.before_task_publish.receivers or signals.after_task_publish.receivers
+    return bool(receivers or current_app.conf.task_send_sent_event)

@@ -90,16 +90,12 @@ def _judge(turn: Turn, tick: Tick, road: Road, is_last: bool, using: str) -> Non
 
 def _supersede(turn: Turn, road: Road, using: str) -> None:
     """The tick that waited gives way to a later one."""
-    _give_up(turn, Why.SUPERSEDED, using)
+    give_up_waiting(turn, Why.SUPERSEDED, using)
     road.waits = False
 
 
-def give_up_waiting(turn: Turn, using: str) -> None:
-    """A schedule that is switched off runs nothing more, not even what waited."""
-    _give_up(turn, Why.PAUSED, using)
-
-
-def _give_up(turn: Turn, why: Why, using: str) -> None:
+def give_up_waiting(turn: Turn, why: Why, using: str) -> None:
+    """What waited runs no more: its schedule is switched off or has ended, or a later tick takes its place."""
     if (at := turn.standing.waiting_tick) is not None:
         _waiting(turn, at, using).update(outcome=Outcome.SKIPPED, why=why, decided_at=turn.now)
     turn.standing.waiting_tick = None

@@ -19,7 +19,7 @@ from jobs.ledger.publish import Batch, collecting
 from jobs.lifecycle.moment import now
 from jobs.messages import storable
 from jobs.models import Job, ScheduleEdit, ScheduleStanding
-from jobs.policies import Outcome, Overlap
+from jobs.policies import Outcome, Overlap, Why
 from jobs.registry import registered_tasks
 from jobs.schedules import pressing
 from jobs.schedules.plan import Tick
@@ -44,11 +44,11 @@ class Settled:
 
 
 def settle(ids: Sequence[int], using: str | None = None, prepared: Mapping[int, Prepared] | None = None) -> Settled:
-    """Settle these schedules together; one by one when the database refuses that. Raises DatabaseError: it is gone."""
+    """Settle these schedules together; one by one when one of them prevents that. Raises DatabaseError: it is gone."""
     using = using or router.db_for_write(Job)
     try:
         return _settle(ids, using, prepared or {})
-    except (DatabaseError, InterfaceError) as error:
+    except Exception as error:
         if is_gone(error, using):
             raise
         logger.warning("%d schedules can't be settled together (%s); one by one", len(ids), str(error).strip())
@@ -61,15 +61,17 @@ def settle(ids: Sequence[int], using: str | None = None, prepared: Mapping[int, 
 
 
 def _settle_alone(schedule: int, using: str) -> Settled:
-    """Locks, deadlocks and the like are no fault of the row: it is tried again. What its data cause is."""
+    """Locks, deadlocks and the like are no fault of the row: it is tried again. What its data cause is, whoever finds
+    it: a driver that can't write a text raises what it likes."""
     try:
         return _settle([schedule], using, {})
-    except (DatabaseError, InterfaceError) as error:
+    except Exception as error:
         if is_gone(error, using):
             raise
         if isinstance(error, OperationalError):
             return Settled(locked=[schedule])
-        return Settled({schedule: _break(schedule, f"The database refuses it: {str(error).strip()}", using)})
+        said = str(error).strip() or type(error).__name__
+        return Settled({schedule: _break(schedule, f"The database refuses it: {said}", using)})
 
 
 def _settle(ids: Sequence[int], using: str, prepared: Mapping[int, Prepared]) -> Settled:
@@ -141,13 +143,16 @@ def _keep_ticks(turns: Sequence[Turn], batch: Batch, using: str) -> None:
 
 def _keep(turn: Turn, ticks: list[Tick], road: Road, reason: str | None, using: str) -> None:
     if not turn.row.enabled:
-        deciding.give_up_waiting(turn, using)
+        deciding.give_up_waiting(turn, Why.PAUSED, using)
     elif reason:
         deciding.pause(turn, ticks)
-        deciding.give_up_waiting(turn, using)
+        deciding.give_up_waiting(turn, Why.PAUSED, using)
         pressing.pause([turn.row.pk], WHO, reason)
         turn.row.enabled, turn.standing.armed_at = False, None
     else:
+        if _has_ended(turn):
+            deciding.give_up_waiting(turn, Why.ENDED, using)
+            road.waits = False
         deciding.run_waiting(turn, road, using)
         deciding.take_up(turn, ticks, road, using)
         _end(turn)
@@ -156,9 +161,12 @@ def _keep(turn: Turn, ticks: list[Tick], road: Road, reason: str | None, using: 
 
 def _end(turn: Turn) -> None:
     """A schedule whose end has come, or that had its only run before we came, is over."""
-    row = turn.row
-    expired = row.expires is not None and row.expires <= turn.now
-    turn.over = (turn.over or expired or deciding.had_its_run(turn)) and turn.standing.waiting_tick is None
+    is_over = turn.over or _has_ended(turn) or deciding.had_its_run(turn)
+    turn.over = is_over and turn.standing.waiting_tick is None
+
+
+def _has_ended(turn: Turn) -> bool:
+    return turn.row.expires is not None and turn.row.expires <= turn.now
 
 
 def _minds(turn: Turn, ticks: list[Tick]) -> bool:
@@ -172,7 +180,10 @@ def _wake_up(turn: Turn, using: str) -> None:
         return
     pressing.resume([row.pk], WHO, "The pause has ended.", anyway=True)
     row.enabled = True
-    turn.edits = [*turn.edits, ScheduleEdit(schedule_id=row.pk, kind=ScheduleEdit.Kind.ENABLED, at=until)]
+    # Not the moment of this writing, that the trigger tells.
+    enabled = {"schedule_id": row.pk, "kind": ScheduleEdit.Kind.ENABLED}
+    ScheduleEdit.objects.using(using).filter(**enabled).delete()
+    turn.edits = [*turn.edits, ScheduleEdit(**enabled, at=until)]
 
 
 @contextmanager

@@ -2,11 +2,14 @@
 
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 
-from django.db.models import Exists, OuterRef
+from django.db import DatabaseError, InterfaceError
+from django.db.models import Exists, OuterRef, Q
 from django_celery_beat.models import PeriodicTask
 
 from jobs.conf import conf
+from jobs.lifecycle.moment import now
 from jobs.models import ScheduleStanding
 from jobs.schedules.reading import fingerprint
 from jobs.schedules.rows import readable
@@ -25,7 +28,7 @@ class Rereading:
         return self._under_way is not None or time.monotonic() >= self.due
 
     def step(self) -> list[int]:
-        """Some schedules that stand otherwise than their rows say; none when the round has ended."""
+        """Some schedules that stand otherwise than their rows or the time say; none when the round has ended."""
         if self._under_way is None:
             self.due, self._under_way = time.monotonic() + conf().reread_every, self._round()
         found = next(self._under_way, None)
@@ -34,16 +37,18 @@ class Rereading:
         return found or []
 
     def _round(self) -> Iterator[list[int]]:
-        yield self._gone()
+        yield self._out_of_this_world()
         last = 0
         while ids := self._ids_after(last):
             last = ids[-1]
             yield self._differing(ids)
 
-    def _gone(self) -> list[int]:
+    def _out_of_this_world(self) -> list[int]:
+        """Whose row is gone, and who stands in the future: the database's clock was put back."""
         rows = PeriodicTask.objects.filter(pk=OuterRef("schedule_id"))
-        gone = ScheduleStanding.objects.using(self.using).filter(~Exists(rows))
-        return list(gone.values_list("schedule_id", flat=True))
+        future = now(self.using) + timedelta(seconds=conf().late_after)
+        found = ScheduleStanding.objects.using(self.using).filter(~Exists(rows) | Q(position__gt=future))
+        return list(found.values_list("schedule_id", flat=True))
 
     def _ids_after(self, last: int) -> list[int]:
         rows = PeriodicTask.objects.using(self.using).filter(pk__gt=last).order_by("pk")
@@ -53,12 +58,15 @@ class Rereading:
         """All of them, if one can't be read."""
         try:
             rows = list(readable(PeriodicTask.objects.using(self.using).filter(pk__in=ids)))
-        except ValueError:
+        except (DatabaseError, InterfaceError):
+            raise
+        except Exception:  # noqa: BLE001  whatever one of them holds
             return ids
-        return [row.pk for row in rows if _differs(row)]
+        return [row.pk for row in rows if differs(row)]
 
 
-def _differs(row: PeriodicTask) -> bool:
+def differs(row: PeriodicTask) -> bool:
+    """Whether it stands otherwise than its row says: nobody told of an edit, or beat has not read it yet."""
     standing: ScheduleStanding | None = getattr(row, "standing", None)
     if standing is None:
         return True

@@ -22,6 +22,7 @@ BEFORE = timedelta(microseconds=1)
 def renew(turn: Turn) -> None:
     """Name, timing, and since when it is armed, by the row and its unread edits. Ticks move nothing here."""
     standing, row, timing = turn.standing, turn.row, turn.timing
+    _come_back(turn)
     if turn.kept is None:
         standing.position = standing.anchor = _beginning(turn)
     elif timing != standing.timing:
@@ -79,11 +80,20 @@ def set_alarm(turn: Turn) -> None:
     standing.wake_at = min(wakes, default=None)
 
 
+def _come_back(turn: Turn) -> None:
+    """The database's clock was put back, by more than clocks are corrected by: what was kept in a future that is none
+    any more has its record, so no tick comes twice; what was not comes at its time."""
+    for name in ("position", "anchor", "armed_at"):
+        at = getattr(turn.standing, name)
+        if at is not None and at > turn.now + timedelta(seconds=conf().late_after):
+            setattr(turn.standing, name, turn.now)
+
+
 def _beginning(turn: Turn) -> datetime:
     """Of one that beat has never read: when it was enabled; of one older than we are: its last run."""
     if turn.edits:
         return _enabled_at(turn.edits) or turn.edits[-1].at
-    return turn.row.last_run_at or turn.row.date_changed or turn.now
+    return min(turn.row.last_run_at or turn.row.date_changed or turn.now, turn.now)
 
 
 def _armed(turn: Turn) -> datetime | None:

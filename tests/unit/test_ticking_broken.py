@@ -4,11 +4,19 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from celery import signals
 from django.db import connection
-from django_celery_beat.models import ClockedSchedule, CrontabSchedule, IntervalSchedule, PeriodicTask
+from django_celery_beat.models import (
+    ClockedSchedule,
+    CrontabSchedule,
+    IntervalSchedule,
+    PeriodicTask,
+    SolarSchedule,
+)
 
 from jobs.conf import conf
-from jobs.models import ScheduleStanding, Worker
+from jobs.models import ScheduleEdit, ScheduleStanding, Worker
+from jobs.registry import registered_tasks
 from jobs.ticking.ticker import Ticker
 from tests.support.moves import USING
 from tests.support.schedules import kept_past_every_guard
@@ -84,6 +92,72 @@ def test_a_row_that_can_not_even_be_read_is_marked_so(column: str) -> None:
     sql(f"UPDATE django_celery_beat_periodictask SET {column} = NULL WHERE id = %s", bad.pk)
     settle(bad)
     assert stands(bad).broken == ""
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="PostgreSQL keeps no such value")
+def test_a_place_that_is_no_number_stops_no_round_of_rereading() -> None:
+    sun = SolarSchedule.objects.create(event="sunrise", latitude=48, longitude=2)
+    bad, renamed = scheduled("bad", solar=sun), scheduled("good")
+    sql("UPDATE django_celery_beat_solarschedule SET latitude = 'north' WHERE id = %s", sun.pk)
+    PeriodicTask.objects.filter(pk=renamed.pk).update(name="renamed")
+    ScheduleEdit.objects.all().delete()
+    ticker = Ticker(USING)
+    while ticker.tick() == 0:
+        pass
+    assert "can't be read" in stands(bad).broken
+    assert stands(renamed).name == "renamed"
+
+
+@pytest.mark.parametrize("number", [1, 12])
+def test_a_text_that_no_driver_can_write_stops_no_other(number: int) -> None:
+    bad, *good = rows = [scheduled(f"row {nth}") for nth in range(number + 1)]
+    PeriodicTask.objects.filter(pk=bad.pk).update(headers=r'{"group": "half of a pair: \ud83d"}')
+    for row in rows:
+        missed(row, 1)
+    settle(*rows)
+    assert [outcomes(row) for row in good] == [[("run", "", 1)]] * number
+    assert (enqueued(bad), outcomes(bad)) == ([], [])
+    assert "surrogates not allowed" in stands(bad).broken
+    PeriodicTask.objects.filter(pk=bad.pk).update(headers="{}")
+    settle(*rows)
+    assert [len(enqueued(row)) for row in rows] == [1] * (number + 1)
+
+
+@pytest.mark.parametrize("wrong", ["raises", "is refused by the database", "takes what no column does"])
+def test_a_task_whose_own_way_to_be_posted_fails_stops_no_other(wrong: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(self: Any, args: Any = None, kwargs: Any = None, **options: Any) -> Any:
+        if wrong == "raises":
+            raise RuntimeError("no")
+        if wrong == "is refused by the database":
+            sql("SELECT 1 / 0" if connection.vendor == "postgresql" else "INSERT INTO jobs_job (id) VALUES (NULL)")
+        return super(type(task), self).apply_async(args, kwargs, **{**options, "unique_key": "x" * 300 + "\ud800"})
+
+    task: Any = registered_tasks()["tests.plain_tasks.echo"]
+    monkeypatch.setattr(type(task), "apply_async", fails, raising=False)
+    bad, *good = rows = [scheduled("bad", task=task.name), *(scheduled(f"good {nth}") for nth in range(10))]
+    for row in rows:
+        missed(row, 1)
+    settle(*rows)
+    assert [outcomes(row) for row in good] == [[("run", "", 1)]] * 10
+    assert (enqueued(bad), outcomes(bad)) == ([], [])
+    assert stands(bad).broken
+
+
+def test_a_receiver_that_refuses_a_message_stops_no_other() -> None:
+    def refuse(headers: Any, **_: Any) -> None:
+        if headers["periodic_task_name"] == "bad":
+            headers["eta"] = "half past"
+
+    bad, good = scheduled("bad"), scheduled("good")
+    for row in (bad, good):
+        missed(row, 1)
+    signals.before_task_publish.connect(refuse)
+    try:
+        settle(bad, good)
+    finally:
+        signals.before_task_publish.disconnect(refuse)
+    assert (outcomes(good), outcomes(bad), enqueued(bad)) == ([("run", "", 1)], [], [])
+    assert "half past" in stands(bad).broken
 
 
 def test_the_reason_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:

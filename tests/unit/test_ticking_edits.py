@@ -1,5 +1,6 @@
 """Edits are seen whoever makes them, and count from their own moment on."""
 
+import time
 from datetime import timedelta
 from typing import Any
 
@@ -189,6 +190,18 @@ def test_a_pause_ends_at_its_time_and_ticks_count_from_then() -> None:
     assert len(enqueued(row)) == len(ticks(row))
 
 
+def test_an_interval_counts_from_the_end_of_its_pause_not_from_when_beat_wrote_that_down() -> None:
+    row = scheduled(every=1000)
+    pressing.pause([row.pk], "ann", "Too loud.", resume_at=ago(-0.2))
+    settle(row)
+    until = fresh(row).policy.resume_at
+    time.sleep(0.25)
+    settle(row)
+    settle(row)
+    assert (stands(row).armed_at, stands(row).anchor) == (until, until)
+    assert stands(row).next_tick == until + timedelta(seconds=1000)
+
+
 def test_the_note_of_a_pause_goes_when_somebody_switches_the_schedule_on_without_resuming_it() -> None:
     row = scheduled()
     pressing.pause([row.pk], "ann", "Too loud.", resume_at=ago(-1000))
@@ -275,3 +288,30 @@ def _found() -> list[int]:
     while rereading.is_due:
         found += rereading.step()
     return found
+
+
+def test_a_clock_of_the_database_that_was_put_back_keeps_no_schedule_from_its_ticks() -> None:
+    row, off = scheduled(every=10), scheduled("off", every=10)
+    missed(row, 1)
+    settle(row)
+    settled = ScheduleStanding.objects.filter(pk__in=[row.pk, off.pk])
+    future = ago(-86_400)
+    settled.update(position=future, anchor=future, armed_at=future, next_tick=future, wake_at=future)
+    assert {row.pk, off.pk} <= set(_found())
+    settle(row, off)
+    assert not {row.pk, off.pk} & set(_found())
+    for one in (row, off):
+        assert timedelta() < stands(one).next_tick - ago(0) <= timedelta(seconds=10)
+    assert len(enqueued(row)) == 1
+
+
+def test_a_last_run_that_a_wrong_clock_wrote_down_is_not_waited_for() -> None:
+    row = PeriodicTask.objects.create(name="old", task=TASK, interval=_every_minute())
+    PeriodicTask.objects.filter(pk=row.pk).update(last_run_at=ago(-86_400))
+    ScheduleEdit.objects.all().delete()
+    settle(row)
+    assert stands(row).next_tick - ago(0) <= timedelta(seconds=60)
+
+
+def _every_minute() -> IntervalSchedule:
+    return IntervalSchedule.objects.create(every=60, period="seconds")

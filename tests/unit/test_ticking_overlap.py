@@ -7,7 +7,7 @@ from jobs import lifecycle
 from jobs.models import Job
 from jobs.states import State
 from tests.support.moves import NO, USING, take
-from tests.support.ticking import enqueued, fresh, keep, missed, outcomes, scheduled, settle, stands, ticks
+from tests.support.ticking import ago, enqueued, fresh, keep, missed, outcomes, scheduled, settle, stands, ticks
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -150,3 +150,15 @@ def _posted_by_hand(row: PeriodicTask) -> str:
     other = scheduled("another")
     tick(other)
     return enqueued(other)[0].id
+
+
+def test_what_waits_is_given_up_when_its_schedule_ends() -> None:
+    row = ticking("queue")
+    tick(row)
+    PeriodicTask.objects.filter(pk=row.pk).update(expires=ago(0.01))
+    settle(row)
+    assert outcomes(row) == [("run", "", 1), ("skipped", "ended", 1)]
+    assert (fresh(row).enabled, stands(row).waiting_tick, stands(row).wake_at) == (False, None, None)
+    end(enqueued(row)[0])
+    settle(row)
+    assert len(enqueued(row)) == 1
