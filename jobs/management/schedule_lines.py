@@ -27,11 +27,17 @@ def standing(row: PeriodicTask) -> str:
     return f"It is {found.state.value}{until}{f' ({found.reason})' if found.reason else ''}"
 
 
+def warning(row: PeriodicTask) -> str:
+    """Of a broken one, whose planned ticks are nothing to wait for; of others ""."""
+    broken = outlook(row).state == State.BROKEN
+    return f"{standing(row)}: none of these runs before it is mended." if broken else ""
+
+
 def line(row: dict[str, Any], zone: ZoneInfo) -> dict[str, Any]:
     """A schedule as one line of the table, its times as its own clocks show them."""
     last = row["last_tick"]
     told = [last["outcome"], last["why"] or last["job_state"]] if last else []
-    coming = row["next_tick"] if row["state"] == State.LATE else next(iter(row["next"]), None)
+    coming = row["next_tick"] if row["state"] in (State.LATE, State.BROKEN) else next(iter(row["next"]), None)
     until = row["resumes_at"]
     return {
         **row,

@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.utils import timezone
 from django_celery_beat.models import CrontabSchedule, PeriodicTask
 
 from dlq.models import DeadLetter
 from jobs.api.tokens import find_token
 from jobs.messages import arguments
-from jobs.models import Activity, Job, Queue
+from jobs.models import Activity, Job, Queue, ScheduleStanding
 from tests.support.lives import cancelled, dead, job, queued, succeeded
 
 pytestmark = pytest.mark.django_db
@@ -284,6 +285,18 @@ def test_a_broken_schedule_is_previewed_with_its_reason(parisian: PeriodicTask) 
     CrontabSchedule.objects.filter(minute="30").update(hour="99")
     assert "99" in run("schedules", "preview", "parisian")
     assert "99" in refused("schedules", "preview", "parisian", "--from", "2027-01-01")
+
+
+def test_a_broken_schedule_whose_times_can_be_read_foretells_no_run(parisian: PeriodicTask) -> None:
+    at = timezone.now()
+    ScheduleStanding.objects.create(
+        schedule=parisian, name="parisian", anchor=at, position=at, broken="The kwargs are no JSON object."
+    )
+    said = run("schedules", "preview", "parisian")
+    assert "It is broken (The kwargs are no JSON object.): none of these runs before it is mended." in said
+    assert said.count("02:30:00+0") == 5
+    [line] = [line for line in run("schedules", "list").splitlines() if line.startswith("parisian")]
+    assert line.split()[1:3] == ["broken", "-"]
 
 
 def test_a_schedule_is_paused_and_resumed_once(parisian: PeriodicTask) -> None:

@@ -14,7 +14,7 @@ from django_celery_beat.models import PeriodicTask
 
 from jobs.api.schedules import shown
 from jobs.management.command import StationCommand, add_json, add_reason, number, person, verbs
-from jobs.management.schedule_lines import differs, facts, line, standing, told, zone
+from jobs.management.schedule_lines import differs, facts, line, standing, told, warning, zone
 from jobs.schedules import builtin, in_code, in_file, pressing
 from jobs.schedules.declared import Declared, Problem
 from jobs.schedules.plan import Outage
@@ -69,7 +69,11 @@ class Command(StationCommand):
         if as_json:
             self.tell_json([facts(tick) for tick in found])
             return
-        for sentence in (f"{row.name}: {words(row).rstrip('.')}. Zone {zone(row)}.", note(row)):
+        for sentence in (
+            f"{row.name}: {words(row).rstrip('.')}. Zone {zone(row)}.",
+            note(row),
+            warning(row) if found else "",
+        ):
             if sentence:
                 self.tell(sentence)
         if not found:
