@@ -69,13 +69,9 @@ class Command(StationCommand):
         if as_json:
             self.tell_json([facts(tick) for tick in found])
             return
-        for sentence in (
-            f"{row.name}: {words(row).rstrip('.')}. Zone {zone(row)}.",
-            note(row),
-            warning(row) if found else "",
-        ):
-            if sentence:
-                self.tell(sentence)
+        title = f"{row.name}: {words(row).rstrip('.')}. Zone {zone(row)}."
+        for sentence in filter(None, (title, note(row), warning(row) if found else "")):
+            self.tell(sentence)
         if not found:
             self.tell("No tick comes in that time." if played else f"{standing(row)}: no tick comes.")
             return
