@@ -47,7 +47,7 @@ class Shown:
 
 
 def next_ticks(row: PeriodicTask, number: int = 5, after: datetime | None = None) -> list[datetime]:
-    """The next `number` ticks in the schedule's zone; none of one that is off, can't be read, or has run its only time."""
+    """The next `number` ticks in the schedule's zone; none of one that is off, unreadable, or has run its only time."""
     return [shown.at for shown in shown_ticks(row, number, after)]
 
 
