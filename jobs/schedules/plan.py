@@ -15,6 +15,8 @@ from jobs.schedules.every import Every
 INSTANT = timedelta(microseconds=1)
 #: Beat comes to a tick some milliseconds after it: so long after its end a schedule's last tick still runs.
 AT_ITS_TIME = timedelta(seconds=1)
+#: So many missed ticks run together at most, whatever the policy says.
+MOST_TOGETHER = 10_000
 #: Why those looked at together with the last one, and not too late, don't run.
 NOT_THE_LAST = {Missed.SKIP: Why.MISSED, Missed.ONCE: Why.REPLACED, Missed.ALL: Why.LIMIT}
 
@@ -161,7 +163,7 @@ class _Planner:
 
     def last_ones(self, after: datetime, until: datetime) -> list[datetime]:
         """The last ticks in (after, until], as many as may run together, the earliest first."""
-        number = self.policy.missed_limit if self.policy.missed == Missed.ALL else 1
+        number = min(self.policy.missed_limit, MOST_TOGETHER) if self.policy.missed == Missed.ALL else 1
         return list(islice(takewhile(lambda at: at > after, self.timing.before(until)), number))[::-1]
 
     def run(self, at: datetime, kept_at: datetime) -> Tick:

@@ -18,6 +18,7 @@ from jobs.queues import declared
 from jobs.redaction import is_plumbing
 from jobs.registry import registered_tasks
 from jobs.schedules.errors import BadTiming
+from jobs.schedules.plan import MOST_TOGETHER
 from jobs.schedules.reading import timing_of
 from jobs.schedules.rows import TIMINGS
 from jobs.schedules.sending import MOST_PRIORITY
@@ -25,7 +26,7 @@ from jobs.signatures import signature_of
 
 #: Headers that every job has a value of its own for: one for all of them would make them one job, or none.
 OF_THE_JOB = frozenset({"id", "task", "eta", "expires", "retries"})
-COUNTS = ("missed_limit", "pause_after")
+COUNTS = ("missed_limit", "max_lateness", "pause_after")
 #: What keeps no row from running: a priority is clamped, and of two ends the time wins, as stock beat has it.
 HARMLESS = frozenset({"priority", "expires", "expire_seconds"})
 JSON = (("args", list, 'list, such as [1, "two"]'), ("kwargs", dict, 'object, such as {"number": 1}'))
@@ -87,6 +88,8 @@ def timing_fault(row: PeriodicTask, field: str) -> Fault | None:
 def policy_faults(policy: SchedulePolicy) -> list[Fault]:
     """What no policy can be: an unknown choice, a negative number, a count of none."""
     found = [Fault(name, f"At least 1, not {value}.") for name in COUNTS if (value := getattr(policy, name)) == 0]
+    if policy.missed_limit > MOST_TOGETHER:
+        found.append(Fault("missed_limit", f"At most {MOST_TOGETHER:,}, not {policy.missed_limit:,}."))
     try:
         policy.clean_fields(exclude=["schedule"])
     except ValidationError as error:

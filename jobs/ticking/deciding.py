@@ -28,16 +28,18 @@ def had_its_run(turn: Turn) -> bool:
     return bool(turn.row.one_off and turn.row.total_run_count)
 
 
-def take_up(turn: Turn, ticks: list[Tick], road: Road, using: str) -> None:
-    """Write down what becomes of these ticks; those that run enqueue their job. Then all up to now is settled."""
+def take_up(turn: Turn, ticks: list[Tick], most: int, road: Road, using: str) -> None:
+    """Write down what becomes of these ticks, of the first `most`; those that run enqueue their job. Then all up to
+    there is settled."""
     last = next((tick for tick in reversed(ticks) if tick.outcome == Outcome.RUN), None)
-    for tick in ticks:
+    turn.more = len(ticks) > most
+    for tick in ticks[:most]:
         if tick.outcome == Outcome.RUN:
             _judge(turn, tick, road, tick is last, using)
         else:
             write(turn, tick, tick.outcome, tick.why)
     if ticks:
-        turn.standing.position = turn.now
+        turn.standing.position = ticks[most - 1].at if turn.more else turn.now
 
 
 def pause(turn: Turn, ticks: list[Tick]) -> None:

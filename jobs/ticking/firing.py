@@ -84,6 +84,7 @@ def _settle(ids: Sequence[int], using: str, prepared: Mapping[int, Prepared]) ->
             batch.jobs.extend(turn.job for turn in taken.ready if turn.job)
             new = writing.insert_ticks([tick for turn in turns for tick in turn.ticks], using)
             _lose(turns, new, batch)
+        writing.name_twins(batch.posted, using)
         writing.move_standings(turns, using)
         writing.count_runs(turns, using)
         writing.switch_off(taken.turns, using)
@@ -135,13 +136,15 @@ def _keep_ticks(turns: Sequence[Turn], batch: Batch, using: str) -> None:
     reasons = failing([turn for turn in turns if ticks[turn.row.pk]], using)
     wanted = [turn.row.name for turn in turns if turn.standing.waiting_tick or _minds(turn, ticks[turn.row.pk])]
     live = overlap.roads(wanted, using)
+    # Who catches up with thousands keeps nobody waiting, least of all for longer than a lead lasts.
+    most = max(1, conf().batch // max(1, len(turns)))
     for turn in turns:
         with _one_at_a_time(turn, batch):
             road = Road(live.get(turn.row.name, []), turn.standing.waiting_tick is not None)
-            _keep(turn, ticks[turn.row.pk], road, reasons.get(turn.row.pk), using)
+            _keep(turn, ticks[turn.row.pk], most, road, reasons.get(turn.row.pk), using)
 
 
-def _keep(turn: Turn, ticks: list[Tick], road: Road, reason: str | None, using: str) -> None:
+def _keep(turn: Turn, ticks: list[Tick], most: int, road: Road, reason: str | None, using: str) -> None:
     if not turn.row.enabled:
         deciding.give_up_waiting(turn, Why.PAUSED, using)
     elif reason:
@@ -154,7 +157,7 @@ def _keep(turn: Turn, ticks: list[Tick], road: Road, reason: str | None, using: 
             deciding.give_up_waiting(turn, Why.ENDED, using)
             road.waits = False
         deciding.run_waiting(turn, road, using)
-        deciding.take_up(turn, ticks, road, using)
+        deciding.take_up(turn, ticks, most, road, using)
         _end(turn)
     standing.set_alarm(turn)
 
@@ -162,7 +165,7 @@ def _keep(turn: Turn, ticks: list[Tick], road: Road, reason: str | None, using: 
 def _end(turn: Turn) -> None:
     """A schedule whose end has come, or that had its only run before we came, is over."""
     is_over = turn.over or _has_ended(turn) or deciding.had_its_run(turn)
-    turn.over = is_over and turn.standing.waiting_tick is None
+    turn.over = is_over and not turn.more and turn.standing.waiting_tick is None
 
 
 def _has_ended(turn: Turn) -> bool:

@@ -15,6 +15,8 @@ from jobs.ticking.ahead import Prepared, unchanged
 from jobs.ticking.turns import Turn
 
 logger = logging.getLogger(__name__)
+#: Unread edits that are read together: a script may leave any number while no beat runs.
+MOST_EDITS = 2000
 
 
 @dataclass
@@ -46,7 +48,7 @@ def _turns(ids: Sequence[int], held: Sequence[int], at: datetime, using: str) ->
     if not ids:
         return [], {}
     edits: dict[int, list[ScheduleEdit]] = {}
-    for edit in ScheduleEdit.objects.using(using).filter(schedule_id__in=ids).order_by("id"):
+    for edit in ScheduleEdit.objects.using(using).filter(schedule_id__in=ids).order_by("id")[:MOST_EDITS]:
         edits.setdefault(edit.schedule_id, []).append(edit)
     rows, unreadable = _read([schedule for schedule in held if schedule in set(ids)], using)
     return [Turn(row, getattr(row, "standing", None), edits.get(row.pk, []), at) for row in rows], unreadable

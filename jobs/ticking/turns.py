@@ -28,6 +28,8 @@ class Turn:
     ran: int = 0
     #: The job of its tick, when it was prepared.
     job: Job | None = None
+    #: Some of its missed ticks are left for the next turn.
+    more: bool = False
     #: It has had its only run, or it has expired: the row is disabled.
     over: bool = False
 
@@ -52,5 +54,5 @@ class Turn:
 
     def start_again(self) -> None:
         """Forget what became of its ticks so far."""
-        self.ticks, self.ran, self.over = [], 0, False
+        self.ticks, self.ran, self.more, self.over = [], 0, False, False
         self.__post_init__()

@@ -1,6 +1,6 @@
 """The statements of a batch: one for its ticks, one for where its schedules stand, one for their rows."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.db import connections
@@ -9,6 +9,7 @@ from django_celery_beat.models import PeriodicTask
 from jobs.lifecycle.given import given, types_of
 from jobs.lifecycle.moment import adapted
 from jobs.models import ScheduleEdit, SchedulePolicy, ScheduleStanding, ScheduleTick
+from jobs.policies import Outcome, Why
 from jobs.schedules.pressing import NO_NOTE
 from jobs.ticking.turns import Turn
 
@@ -37,6 +38,14 @@ def insert_ticks(ticks: Sequence[ScheduleTick], using: str) -> set[tuple[int, st
             )
             new.update(cursor.fetchall())
     return new
+
+
+def name_twins(posted: Mapping[str, str], using: str) -> None:
+    """Ticks whose job was refused for a live one with the same unique key: that one kept them from it."""
+    for job_id, twin in posted.items():
+        if twin != job_id:
+            ran = ScheduleTick.objects.using(using).filter(job_id=job_id)
+            ran.update(outcome=Outcome.SKIPPED, why=Why.OVERLAP, job_id=twin)
 
 
 def move_standings(turns: Sequence[Turn], using: str) -> None:

@@ -134,6 +134,9 @@ def test_a_timing_that_was_deleted_is_found() -> None:
 
 def test_a_policy_that_can_not_be_is_found() -> None:
     assert policy_faults(SchedulePolicy()) == []
+    assert [fault.field for fault in policy_faults(SchedulePolicy(missed_limit=10_001, max_lateness=0))] == [
+        "max_lateness", "missed_limit"
+    ]  # fmt: skip
     wrong = SchedulePolicy(missed="never", overlap="fight", missed_limit=0, pause_after=0, jitter=-1)
     assert {fault.field for fault in policy_faults(wrong)} == {
         "missed", "overlap", "missed_limit", "pause_after", "jitter"

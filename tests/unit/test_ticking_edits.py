@@ -11,6 +11,8 @@ from django_celery_beat.models import CrontabSchedule, IntervalSchedule, Periodi
 from jobs.models import Job, ScheduleEdit, SchedulePolicy, ScheduleStanding
 from jobs.schedules import pressing, triggers
 from jobs.ticking.rereading import Rereading
+from jobs.ticking.taking import MOST_EDITS
+from jobs.ticking.ticker import Ticker
 from tests.support.moves import USING
 from tests.support.ticking import (
     TASK,
@@ -315,3 +317,17 @@ def test_a_last_run_that_a_wrong_clock_wrote_down_is_not_waited_for() -> None:
 
 def _every_minute() -> IntervalSchedule:
     return IntervalSchedule.objects.create(every=60, period="seconds")
+
+
+def test_any_number_of_unread_edits_is_read_in_parts() -> None:
+    row = scheduled(every=3600)
+    PeriodicTask.objects.filter(pk=row.pk).update(queue="emails")
+    [edit] = ScheduleEdit.objects.filter(schedule_id=row.pk)
+    same = [ScheduleEdit(schedule_id=row.pk, kind=edit.kind, at=edit.at) for _ in range(3 * MOST_EDITS)]
+    ScheduleEdit.objects.bulk_create(same, batch_size=1000)
+    settle(row)
+    assert len(edits(row)) == 2 * MOST_EDITS + 1
+    ticker = Ticker(USING)
+    while ticker.tick() == 0:
+        pass
+    assert (edits(row), stands(row).broken) == ([], "")

@@ -7,6 +7,7 @@ from django.db import DataError, connection, transaction
 from django.utils.dateparse import parse_datetime
 
 from jobs.models import Job, ScheduleTick
+from jobs.registry import registered_tasks
 from jobs.states import State
 from tests.support.moves import together
 from tests.support.ticking import (
@@ -176,3 +177,23 @@ def test_its_last_tick_is_not_forgotten_when_nothing_is_due_for_long() -> None:
     settle(row)
     assert outcomes(row) == []
     assert stands(row).wake_at == stands(row).next_tick
+
+
+def test_a_tick_whose_job_a_live_twin_kept_out_names_the_twin(monkeypatch: pytest.MonkeyPatch) -> None:
+    task: Any = registered_tasks()["tests.plain_tasks.echo"]
+
+    def one_at_a_time(self: Any, args: Any = None, kwargs: Any = None, **options: Any) -> Any:
+        return super(type(task), self).apply_async(args, kwargs, **{**options, "unique_key": "one"})
+
+    monkeypatch.setattr(type(task), "apply_async", one_at_a_time, raising=False)
+    row, beside = scheduled(task=task.name), scheduled("beside")
+    for _ in range(2):
+        for one in (row, beside):
+            missed(one, 1)
+        settle(row, beside)
+    [job] = enqueued(row)
+    assert [(tick.outcome, tick.why, tick.job_id) for tick in ticks(row)] == [
+        ("run", "", job.id),
+        ("skipped", "overlap", job.id),
+    ]
+    assert outcomes(beside) == [("run", "", 1)] * 2
