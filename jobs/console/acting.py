@@ -145,6 +145,7 @@ class ActingAdmin(AskedAdmin):
         self, request: HttpRequest, form: forms.Form, question: str, ids: Sequence[str], lines: Sequence[Any] = ()
     ) -> TemplateResponse:
         """The page that says what will happen, and asks for a reason."""
+        came_from = request.POST.get("from_page", "")
         context = {
             **self.admin_site.each_context(request),
             "title": question,
@@ -153,7 +154,8 @@ class ActingAdmin(AskedAdmin):
             "ids": ids,
             "lines": lines,
             "action": request.POST["action"],
-            "from_page": request.POST.get("from_page", ""),
+            "from_page": came_from,
+            "back_url": self.page_of(came_from) if came_from else request.get_full_path(),
             "checkbox": ACTION_CHECKBOX_NAME,
         }
         return TemplateResponse(request, "admin/ask.html", context)

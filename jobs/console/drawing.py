@@ -1,12 +1,13 @@
 """How facts look: a state is colour, icon and word; a time is relative, with the exact one on hover."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from jobs.spans import span
 from jobs.states import State
 
 NONE = "–"
@@ -26,7 +27,6 @@ TONES = {
     State.SUCCEEDED: "good",
     State.DEAD: "bad",
 }
-UNITS = ((86_400, "d"), (3600, "h"), (60, "min"))
 
 
 def badge(word: str, icon: str, tone: str = "") -> SafeString:
@@ -57,16 +57,6 @@ def exact(at: datetime) -> str:
 def both(at: datetime | None) -> SafeString | str:
     """The exact time and how long ago."""
     return NONE if at is None else format_html('{} <span class="quiet">({})</span>', exact(at), moment(at))
-
-
-def span(seconds: float | timedelta) -> str:
-    """`0.42 s`, `17 s`, `3 min`, `2 h`, `5 d`."""
-    if isinstance(seconds, timedelta):
-        seconds = seconds.total_seconds()
-    for size, unit in UNITS:
-        if seconds >= size:
-            return f"{int(seconds // size)} {unit}"
-    return f"{seconds:.2f} s" if seconds < 1 else f"{seconds:.0f} s"
 
 
 def verbatim(text: Any) -> SafeString | str:

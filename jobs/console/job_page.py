@@ -15,8 +15,9 @@ from django_celery_results.models import TaskResult
 
 from jobs.console.acting import AnyAdmin
 from jobs.console.arguments import pretty, shown_part, shown_text, shown_value
-from jobs.console.drawing import NONE, both, moment, span, state, verbatim
+from jobs.console.drawing import NONE, both, moment, state, verbatim
 from jobs.models import Attempt, Job
+from jobs.spans import span
 from jobs.states import Hold, State
 
 #: Characters of its last error that a job keeps; its attempt keeps them all.

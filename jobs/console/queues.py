@@ -12,11 +12,12 @@ from django.utils.safestring import SafeString
 
 from jobs import operations
 from jobs.console.acting import ActingAdmin, ReadOnlyAdmin, ReasonForm, WhyForm, answered, many, who, why
-from jobs.console.drawing import NONE, badge, moment, span
+from jobs.console.drawing import NONE, badge, moment
 from jobs.figures import queue_figures
 from jobs.lifecycle import set_limits
 from jobs.models import Queue
 from jobs.queues import declared
+from jobs.spans import span
 
 
 class QueueList(ChangeList):

@@ -22,12 +22,16 @@ MORE_ARGS, MORE_KWARGS = "*args", "**kwargs"
 
 @dataclass(frozen=True)
 class Given:
-    """Stored arguments; `task` is the one they were given to, `masked` whether its secrets stay hidden."""
+    """Stored arguments; `task` is the one they were given to, `masked` whether its secrets stay hidden.
+
+    `unread`: something is stored that is no JSON.
+    """
 
     args: list[Any] = field(default_factory=list)
     kwargs: dict[str, Any] = field(default_factory=dict)
     task: str = ""
     masked: bool = False
+    unread: bool = False
 
     def shown(self) -> tuple[list[Any], dict[str, Any]]:
         """As the person may see them."""

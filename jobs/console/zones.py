@@ -34,11 +34,12 @@ def zone_or_none(name: str) -> ZoneInfo | None:
 
 
 def as_typed(at: datetime | None, zone: ZoneInfo) -> str:
-    """A moment as a `datetime-local` shows it."""
+    """A moment as a `datetime-local` shows it: to the millisecond, more leaves that control empty."""
     if at is None:
         return ""
     local = at.astimezone(zone)
-    return local.strftime(TYPED) + (f".{local.microsecond:06}" if local.microsecond else "")
+    milliseconds = local.microsecond // 1000
+    return local.strftime(TYPED) + (f".{milliseconds:03}" if milliseconds else "")
 
 
 class WallClockField(forms.DateTimeField):
@@ -58,7 +59,7 @@ class WallClockField(forms.DateTimeField):
 
 def moment_of(wall: datetime, zone: ZoneInfo, present: datetime | None = None) -> datetime:
     """In UTC; of a time that clocks show twice `present`, or the first. Raises ValidationError for one they skip."""
-    if present is not None and present.astimezone(zone).replace(tzinfo=None, fold=0) == wall:
+    if present is not None and as_typed(present, zone) == as_typed(wall.replace(tzinfo=zone), zone):
         return present
     moment = wall.replace(tzinfo=zone).astimezone(UTC)
     if moment.astimezone(zone).replace(tzinfo=None) != wall:

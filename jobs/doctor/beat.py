@@ -10,6 +10,7 @@ from jobs.clock.leader import NAME
 from jobs.doctor.finding import About, Finding
 from jobs.lifecycle.moment import now
 from jobs.models import Job, Lease
+from jobs.spans import span
 from jobs.states import State
 
 ABOUT = About("beat")
@@ -52,7 +53,7 @@ def findings(facts: Facts) -> Iterator[Finding]:
 
 
 def _leaderless(facts: Facts) -> Finding:
-    ago = f" for {(facts.now - facts.until).total_seconds():.0f} s" if facts.until else ""
+    ago = f" for {span(facts.now - facts.until)}" if facts.until else ""
     says = f"No beat leads{ago}: no schedule ticks, nothing is retried, and no orphan rescued."
     return ABOUT.error("none", says, "Start one, better two: celery -A config beat")
 

@@ -14,6 +14,7 @@ from jobs.schedules import triggers
 from jobs.schedules.outlook import Outlook, State, outlooks
 from jobs.schedules.rows import TIMINGS, schedule_rows
 from jobs.schedules.validation import HARMLESS, Fault, asked_once, faults
+from jobs.spans import span
 
 ABOUT = About("schedules")
 MEND = "Edit it in the console, or disable it."
@@ -70,7 +71,7 @@ def _late(names: Sequence[str]) -> Iterator[Finding]:
     if not names or not Lease.objects.filter(name=NAME, until__gt=now(using)).exists():
         return
     which = ", ".join(names[:NAMED]) + (" and others" if len(names) > NAMED else "")
-    says = f"{len(names):,} were due more than {conf().late_after:g} s ago, and beat has not come to them: {which}."
+    says = f"{len(names):,} were due more than {span(conf().late_after)} ago, and beat has not come to them: {which}."
     yield ABOUT.error("late", says, "Read the log of the beat that leads.")
 
 

@@ -13,6 +13,7 @@ from jobs.lifecycle.moment import now
 from jobs.models import Job, SchedulePolicy, ScheduleStanding, ScheduleTick
 from jobs.policies import Outcome, Why
 from jobs.schedules.preview import next_ticks
+from jobs.spans import span
 
 AT_ONCE = 1_000
 
@@ -87,7 +88,7 @@ def _outlook(row: PeriodicTask, last: Last | None, at: datetime) -> Outlook:
         return Outlook(*_without_a_tick(row, standing, at), last=last)
     late_by = (at - coming).total_seconds()
     if coming < at - timedelta(seconds=conf().late_after):
-        return Outlook(State.LATE, f"It was due {late_by:,.0f} s ago.", coming, late_by, last)
+        return Outlook(State.LATE, f"It was due {span(late_by)} ago.", coming, late_by, last)
     waits = "Waits for the job of an earlier tick to end." if standing and standing.waiting_tick else ""
     return Outlook(State.ENABLED, waits, coming, late_by if late_by > 0 else None, last)
 

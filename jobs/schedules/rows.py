@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 from django.db.models import CharField, QuerySet
 from django.db.models.functions import Cast
 from django.db.models.query import ModelIterable
-from django_celery_beat.models import PeriodicTask
+from django_celery_beat.models import CrontabSchedule, PeriodicTask
 
 from jobs.errors import JobError
 
@@ -40,7 +40,16 @@ def named(name: str) -> PeriodicTask:
 def readable(rows: QuerySet[PeriodicTask]) -> QuerySet[PeriodicTask]:
     """The rows with all that belongs to them; a zone that nobody knows stays text instead of ending the query."""
     joined = rows.select_related(*TIMINGS, "policy", "standing").defer("crontab__timezone")
-    found = joined.annotate(**{ZONE: Cast("crontab__timezone", CharField())})
+    return _zoned(joined, "crontab__timezone")
+
+
+def readable_lines(rows: QuerySet[CrontabSchedule]) -> QuerySet[CrontabSchedule]:
+    """The same of crontab lines by themselves."""
+    return _zoned(rows.defer("timezone"), "timezone")
+
+
+def _zoned(rows: QuerySet[Any], zone: str) -> QuerySet[Any]:
+    found = rows.annotate(**{ZONE: Cast(zone, CharField())})
     found._iterable_class = _Zoned  # type: ignore[attr-defined]
     return found
 
@@ -50,8 +59,9 @@ class _Zoned(ModelIterable):  # type: ignore[type-arg]
 
     def __iter__(self) -> Iterator[Any]:
         for row in super().__iter__():
-            if row.crontab is not None:
-                row.crontab.__dict__["timezone"] = _zone(row.__dict__[ZONE])
+            line = row if isinstance(row, CrontabSchedule) else row.crontab
+            if line is not None:
+                line.__dict__["timezone"] = _zone(row.__dict__[ZONE])
             yield row
 
 

@@ -364,3 +364,11 @@ def test_arguments_that_nobody_can_read_can_be_replaced(admin: Client) -> None:
     row.refresh_from_db()
     row = edited(admin, row, **said(name=row.name, task=row.task), **{"arguments-**kwargs": '{"a": 1}'})
     assert json.loads(row.kwargs) == {"a": 1}
+
+
+def test_of_arguments_that_nobody_can_read_the_form_says_so(admin: Client) -> None:
+    row = every_five_minutes()
+    url = reverse(f"{PAGE}_edit", args=[row.pk])
+    assert "nobody can read it" not in admin.get(url).content.decode()
+    PeriodicTask.objects.filter(pk=row.pk).update(kwargs="{no json")
+    assert "nobody can read it" in admin.get(url).content.decode()

@@ -1,6 +1,7 @@
 """The one form of a schedule: what it saves, what it leaves alone, and what it refuses."""
 
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -381,3 +382,19 @@ def test_a_time_that_clocks_show_twice_stays_the_second_when_it_was(admin: Clien
 def test_headers_stay_as_they_were_typed(admin: Client) -> None:
     big = json.dumps({"n": 2**70})
     assert added(admin, headers=big).headers == big
+
+
+@pytest.mark.parametrize("part", [145960, 960, 145000])
+def test_a_time_of_a_script_is_shown_so_that_browsers_take_it_and_stays_exact(admin: Client, part: int) -> None:
+    ends = datetime(2031, 5, 6, 7, 8, 9, part, tzinfo=UTC)
+    row = every_five_minutes(expires=ends)
+    shown = admin.get(reverse(f"{PAGE}_edit", args=[row.pk])).context["form"].more["expires"].value()
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{3})?", shown)
+    assert edited(admin, row, expires=shown).expires == ends
+    assert edited(admin, row, expires="2031-05-06T07:08:10").expires == ends.replace(second=10, microsecond=0)
+
+
+def test_an_error_is_said_once(admin: Client) -> None:
+    row = every_five_minutes()
+    refused = edit(admin, row, seen="2020-01-01T00:00:00+00:00")
+    assert refused.content.decode().count("since this form was opened") == 1

@@ -5,7 +5,9 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.apps import apps
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.core.exceptions import FieldDoesNotExist
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -15,6 +17,7 @@ from django_celery_beat.models import CrontabSchedule, PeriodicTask
 
 from jobs import activity
 from jobs.console.schedules.history import last_ticks
+from jobs.console.schedules.listing import NamedSchedules
 from jobs.models import Activity, Job, Lease, SchedulePolicy, ScheduleStanding, ScheduleTick
 from jobs.schedules.preview import words
 from jobs.states import State
@@ -106,6 +109,15 @@ def test_the_list_tells_each_state_in_colour_icon_and_word(admin: Client) -> Non
         assert {row.name for row in shown.context["cl"].result_list} & set(names) == set(expected), state
 
 
+def test_the_words_of_the_list_leave_the_model_knowing_its_policy_and_standing() -> None:
+    apps.clear_cache()  # as in a process whose first page is the list
+    ours = NamedSchedules(PeriodicTask._meta)
+    with pytest.raises(FieldDoesNotExist):
+        ours.get_field("no column")
+    assert {"policy", "standing"} <= {related.name for related in PeriodicTask._meta.related_objects}
+    assert (ours.verbose_name, ours.model_name) == ("schedule", "periodictask")
+
+
 def test_a_schedule_is_found_by_part_of_its_name_or_task(admin: Client) -> None:
     every_five_minutes("night shift")
     every_five_minutes("other", task="cleanup_old_data")
@@ -190,6 +202,39 @@ def test_one_row_with_a_zone_that_nobody_knows_does_not_hide_the_others(admin: C
     assert "Mars/Olympus" in page(admin, bad)
     edit = admin.get(reverse(f"{PAGE}_edit", args=[bad.pk]))
     assert '<option value="Mars/Olympus" selected>' in edit.content.decode()
+
+
+def test_the_crontabs_with_a_zone_that_nobody_knows_can_be_listed_mended_and_deleted(admin: Client) -> None:
+    line = CrontabSchedule.objects.create(minute="7")
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE django_celery_beat_crontabschedule SET timezone = 'Mars/Olympus' WHERE id = %s", [line.pk]
+        )
+    name = "admin:django_celery_beat_crontabschedule"
+    assert "Mars/Olympus" in admin.get(reverse(f"{name}_changelist")).content.decode()
+    mended = {name: getattr(line, name) for name in ("minute", "hour", "day_of_month", "month_of_year", "day_of_week")}
+    assert admin.get(reverse(f"{name}_change", args=[line.pk])).status_code == 200
+    assert admin.get(reverse(f"{name}_delete", args=[line.pk])).status_code == 200
+    inline = {"periodictask_set-TOTAL_FORMS": "0", "periodictask_set-INITIAL_FORMS": "0"}
+    admin.post(reverse(f"{name}_change", args=[line.pk]), {**mended, **inline, "timezone": "Europe/Paris"})
+    line.refresh_from_db()
+    assert str(line.timezone) == "Europe/Paris"
+
+
+def test_a_list_without_rows_says_why_and_what_to_do(admin: Client, schedule: PeriodicTask) -> None:
+    for query in ({"q": "zzz"}, {"state": "broken"}):
+        html = listed(admin, **query)
+        assert "No schedule matches." in html
+        assert "Show all</a>" in html
+    assert "No schedule matches." not in listed(admin)
+    PeriodicTask.objects.all().delete()
+    assert "No schedule yet." in listed(admin)
+
+
+def test_how_late_one_is_stands_in_minutes_and_hours(admin: Client, schedule: PeriodicTask) -> None:
+    standing(schedule, next_tick=timezone.now() - timedelta(seconds=1111))
+    assert "It was due 18 min ago." in listed(admin)
+    assert "It was due 18 min ago." in page(admin, schedule)
 
 
 def test_a_schedule_without_a_timing_can_still_be_opened_and_mended(admin: Client) -> None:
@@ -287,8 +332,23 @@ def test_a_pause_may_end_by_itself(admin: Client, schedule: PeriodicTask) -> Non
     press(admin, "resume", schedule)
     html = press(admin, "pause", schedule, **told)
     assert "Say when." in html
-    html = press(admin, "pause", schedule, **told, resume_at="2020-01-01T09:00")
-    assert "ended already" in html
+    html = press(admin, "pause", schedule, **{**told, "reason": "the bank"}, resume_at="2020-01-01T09:00")
+    assert re.search(r'id="id_resume_at_error">[^<]*ended already', html)
+    assert 'value="the bank"' in html
+
+
+def test_a_press_that_asks_first_keeps_to_the_list_or_the_page_it_came_from(
+    admin: Client, schedule: PeriodicTask
+) -> None:
+    filtered = reverse(f"{PAGE}_changelist") + "?q=heal"
+    data = {"action": "pause", ACTION_CHECKBOX_NAME: schedule.pk}
+    html = admin.post(filtered, data).content.decode()
+    assert f'<form method="post" action="{filtered}">' in html
+    assert f'href="{filtered}">Go back' in html
+    assert admin.post(filtered, {**data, "answered": "1", "reason": "x"})["Location"] == filtered
+    of_one = reverse(f"{PAGE}_change", args=[schedule.pk])
+    html = admin.post(reverse(f"{PAGE}_changelist"), {**data, "from_page": schedule.pk}).content.decode()
+    assert f'href="{of_one}">Go back' in html
 
 
 def test_a_broken_schedule_is_not_resumed_and_the_reason_is_said(admin: Client, schedule: PeriodicTask) -> None:

@@ -1,6 +1,7 @@
 """The one form of a schedule: what it runs, when, with which arguments and policy; and how it is saved."""
 
 from collections.abc import Iterator
+from functools import cached_property
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -49,6 +50,10 @@ class ScheduleForm:
 
     def is_valid(self) -> bool:
         """Whether it may be saved; if not each field says why."""
+        return self._is_sound
+
+    @cached_property
+    def _is_sound(self) -> bool:
         sound = not [part for part in self.parts if not part.is_valid()]  # each is asked
         if sound and (draft := self.draft()).enabled:
             for fault in faults(draft):
@@ -153,10 +158,9 @@ def _given(row: PeriodicTask | None, sees_all: bool) -> Given:
     if row is None:
         return Given(masked=not sees_all)
     try:
-        args, kwargs = stored(row.args, row.kwargs)
+        return Given(*stored(row.args, row.kwargs), row.task, masked=not sees_all)
     except ValueError:
-        args, kwargs = [], {}
-    return Given(args, kwargs, row.task, masked=not sees_all)
+        return Given([], {}, row.task, masked=not sees_all, unread=True)
 
 
 def _copy(row: PeriodicTask) -> PeriodicTask:

@@ -11,7 +11,7 @@ from django_celery_beat.models import PeriodicTask
 from jobs.console.arguments import pretty
 from jobs.console.drawing import ICONS as STATE_ICONS
 from jobs.console.drawing import TONES as STATE_TONES
-from jobs.console.drawing import exact, span
+from jobs.console.drawing import exact
 from jobs.console.schedules.timing_form import CALENDAR, FIELDS
 from jobs.console.typed_arguments import stored
 from jobs.models import Activity, Job, SchedulePolicy, ScheduleTick
@@ -19,6 +19,7 @@ from jobs.policies import Outcome, Why
 from jobs.redaction import MASK, redacted
 from jobs.registry import registered_tasks
 from jobs.schedules.preview import words
+from jobs.spans import span
 from jobs.states import State
 
 LAST = 20

@@ -1,6 +1,5 @@
 """What the list of schedules shows: how each is doing, its last ticks as a strip, and filters over their states."""
 
-from copy import copy
 from datetime import timedelta
 from typing import Any
 
@@ -32,11 +31,19 @@ LOOKS = {
 }
 
 
-def named_schedules(opts: Any) -> Any:
-    """The model's options for our pages: a periodic task is called a schedule here."""
-    ours = copy(opts)
-    ours.verbose_name, ours.verbose_name_plural = "schedule", "schedules"
-    return ours
+class NamedSchedules:
+    """The model's options for our pages: a periodic task is called a schedule here.
+
+    No copy: that would share the caches of the model, and fill them with relations that it does not know of.
+    """
+
+    verbose_name, verbose_name_plural = "schedule", "schedules"
+
+    def __init__(self, opts: Any) -> None:
+        self._opts = opts
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._opts, name)
 
 
 class ScheduleList(ChangeList):
@@ -44,7 +51,7 @@ class ScheduleList(ChangeList):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.opts = named_schedules(self.opts)
+        self.opts: Any = NamedSchedules(self.opts)
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)

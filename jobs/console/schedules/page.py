@@ -52,7 +52,7 @@ class ScheduleAdmin(EditingAdmin):
 
     def __init__(self, model: Any, admin_site: Any) -> None:
         super().__init__(model, admin_site)
-        self.opts = listing.named_schedules(model._meta)
+        self.opts: Any = listing.NamedSchedules(model._meta)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[PeriodicTask]:
         return readable(super().get_queryset(request))

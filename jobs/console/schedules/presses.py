@@ -40,9 +40,14 @@ class PauseForm(ReasonForm):
     resume_at = WallClockField(label="That time", required=False)
     zone = forms.ChoiceField(label="Time zone", choices=zone_choices, initial="UTC", required=False)
 
+    class Media:
+        js = ("jobs/here.js",)
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["reason"].required = True
+        if not self.is_bound:
+            self.fields["zone"].widget.attrs["data-here"] = "zone"
 
     def clean(self) -> dict[str, Any]:
         said = self.cleaned_data
@@ -99,11 +104,10 @@ class PressesAdmin(ActingAdmin):
     def pause(self, request: HttpRequest, queryset: QuerySet[PeriodicTask]) -> HttpResponse | None:
         keys = self._keys(request, queryset)
         form = answered(request, PauseForm)
-        if not form.is_valid():
+        done = self._pause(request, keys, form) if form.is_valid() else None
+        if done is None:
             names = list(PeriodicTask.objects.filter(pk__in=keys).order_by("name").values_list("name", flat=True))
             return self.ask(request, form, f"Pause {many(len(keys), 'schedule')}", [str(key) for key in keys], names)
-        end = form.end()  # type: ignore[attr-defined]
-        done = pressing.pause(keys, by=who(request), reason=form.cleaned_data["reason"], resume_at=end)
         self._say(request, done, "Paused", "already off")
         return None
 
@@ -123,6 +127,14 @@ class PressesAdmin(ActingAdmin):
             copies = [pressing.duplicate(key, by=who(request), name=_free_name(name)) for key, name in rows]
         self.message_user(request, f"Duplicated {many(len(copies), 'schedule')}; the copies are disabled.", "success")
         return None
+
+    def _pause(self, request: HttpRequest, keys: list[int], form: Any) -> pressing.Pressed | None:
+        """What was paused; None when the form says why nothing was."""
+        try:
+            return pressing.pause(keys, by=who(request), reason=form.cleaned_data["reason"], resume_at=form.end())
+        except pressing.ResumeInThePast as past:
+            form.add_error("resume_at", str(past))
+            return None
 
     def _duplicate_one(self, request: HttpRequest, key: int, name: str) -> HttpResponse:
         form = NameForm(request.POST if "answered" in request.POST else None, initial={"name": _free_name(name)})

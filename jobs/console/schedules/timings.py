@@ -11,6 +11,7 @@ from django_celery_beat.models import ClockedSchedule, CrontabSchedule, Interval
 
 from jobs import activity
 from jobs.console.acting import ActingAdmin, who
+from jobs.schedules.rows import readable_lines
 
 admin.site.unregister([IntervalSchedule, CrontabSchedule, SolarSchedule, ClockedSchedule])
 
@@ -41,7 +42,8 @@ class TimingAdmin(RecordedAdmin, beat.ScheduleAdmin):
 
 @admin.register(CrontabSchedule)
 class CrontabAdmin(RecordedAdmin, beat.CrontabScheduleAdmin):
-    pass
+    def get_queryset(self, request: HttpRequest) -> QuerySet[CrontabSchedule]:
+        return readable_lines(super().get_queryset(request))
 
 
 @admin.register(ClockedSchedule)
