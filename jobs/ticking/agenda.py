@@ -1,6 +1,7 @@
 """What is to be done for the schedules: asked of the database by one statement, kept in memory until the next."""
 
-from collections.abc import Iterable
+import time
+from collections.abc import Collection, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -26,6 +27,9 @@ class Agenda:
         self.wakes: dict[int, datetime] = {}
         self.edited: dict[int, None] = {}
         self.free: dict[int, None] = {}
+        #: They waited in vain for a lock, as all that are settled with them do: from when on (monotonic seconds) they
+        #: are tried again, each by itself.
+        self.stuck: dict[int, float] = {}
         #: There is more than one look told.
         self.more = False
 
@@ -42,6 +46,7 @@ class Agenda:
         self.wakes = {schedule: _aware(at) for schedule, at in by_kind["wake"]}
         self.edited = dict.fromkeys(schedule for schedule, _ in by_kind["edit"])
         self.free = dict.fromkeys(schedule for schedule, _ in by_kind["free"])
+        self._leave_out(self.stuck)
         self.more = len(self.wakes) >= MOST or len(by_kind["edit"]) >= MOST
 
     def due(self) -> list[int]:
@@ -53,12 +58,12 @@ class Agenda:
         """Seconds until the next one is due; infinity if none is known."""
         return min((self.watch.until(at) for at in self.wakes.values()), default=float("inf"))
 
-    def done(self, ids: Iterable[int], wakes: dict[int, datetime | None]) -> None:
+    def done(self, ids: Collection[int], wakes: dict[int, datetime | None]) -> None:
         """These are settled; when they wake next, if it is before the look after the next."""
         soon = self.watch.now() + timedelta(seconds=conf().look_ahead)
+        self._leave_out(ids)
         for schedule in ids:
-            for waiting in (self.wakes, self.edited, self.free):
-                waiting.pop(schedule, None)
+            self.stuck.pop(schedule, None)
         self.wakes.update({schedule: at for schedule, at in wakes.items() if at is not None and at <= soon})
 
     def put_off(self, ids: Iterable[int], seconds: float) -> None:
@@ -67,6 +72,20 @@ class Agenda:
             self.edited.pop(schedule, None)
             self.free.pop(schedule, None)
             self.wakes[schedule] = self.watch.now() + timedelta(seconds=seconds)
+
+    def set_aside(self, ids: Collection[int], seconds: float) -> None:
+        """What these need is locked for long: they keep nobody else waiting."""
+        self._leave_out(ids)
+        self.stuck.update(dict.fromkeys(ids, time.monotonic() + seconds))
+
+    def set_free(self) -> list[int]:
+        """One that was set aside for long enough, if there is one."""
+        return [schedule for schedule, until in self.stuck.items() if until <= time.monotonic()][:1]
+
+    def _leave_out(self, ids: Iterable[int]) -> None:
+        for schedule in ids:
+            for waiting in (self.wakes, self.edited, self.free):
+                waiting.pop(schedule, None)
 
 
 def _question(using: str) -> tuple[str, list[Any]]:

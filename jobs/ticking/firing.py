@@ -37,10 +37,11 @@ WHO = "beat"
 
 @dataclass
 class Settled:
-    """When each settled schedule wakes next, and which somebody else had in hand."""
+    """When each settled schedule wakes next, which somebody else had in hand, and which waited in vain for a lock."""
 
     wakes: dict[int, datetime | None] = field(default_factory=dict)
     locked: list[int] = field(default_factory=list)
+    stuck: list[int] = field(default_factory=list)
 
 
 def settle(ids: Sequence[int], using: str | None = None, prepared: Mapping[int, Prepared] | None = None) -> Settled:
@@ -51,12 +52,14 @@ def settle(ids: Sequence[int], using: str | None = None, prepared: Mapping[int, 
     except Exception as error:
         if is_gone(error, using):
             raise
-        logger.warning("%d schedules can't be settled together (%s); one by one", len(ids), str(error).strip())
+        if len(ids) > 1:
+            logger.warning("%d schedules can't be settled together (%s); one by one", len(ids), str(error).strip())
     settled = Settled()
     for schedule in ids:
         one = _settle_alone(schedule, using)
         settled.wakes.update(one.wakes)
         settled.locked += one.locked
+        settled.stuck += one.stuck
     return settled
 
 
@@ -69,7 +72,7 @@ def _settle_alone(schedule: int, using: str) -> Settled:
         if is_gone(error, using):
             raise
         if isinstance(error, OperationalError):
-            return Settled(locked=[schedule])
+            return Settled(stuck=[schedule])
         said = str(error).strip() or type(error).__name__
         return Settled({schedule: _break(schedule, f"The database refuses it: {said}", using)})
 

@@ -54,12 +54,13 @@ class Ticker:
         self.agenda.look()
 
     def _next(self) -> list[int]:
-        """Ticks whose time has come, then those that may run at last, then edits, then what only a rereading found."""
+        """Ticks whose time has come, then those that may run at last, then edits, then what only a rereading found,
+        and last what was locked."""
         size = conf().ticks_together
         for waiting in (self.agenda.due(), self.agenda.free, self.agenda.edited, self.found):
             if some := list(islice(waiting, size)):
                 return some
-        return []
+        return self.agenda.set_free()
 
     def _settle(self, ids: Sequence[int]) -> None:
         for schedule in ids:
@@ -68,6 +69,7 @@ class Ticker:
         self.ahead.forget(ids)
         self.agenda.done(ids, settled.wakes)
         self.agenda.put_off(settled.locked, conf().lock_patience)
+        self.agenda.set_aside(settled.stuck, conf().look_ahead)
 
     def _check_triggers(self) -> None:
         """Once in a lead. Without them edits are only found by rereading: no reason not to tick."""

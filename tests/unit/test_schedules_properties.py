@@ -141,7 +141,7 @@ def test_a_cron_line_ticks_at_the_minutes_that_the_rule_names(data: Any, zone: Z
 @pytest.mark.parametrize("line", ["* * * * *", "*/15 */2 * * *", "30 0,1,2,3,23 * * *", "5,45 0-23 * * *"])
 def test_every_kind_of_change_of_clocks_follows_the_rule(zone: ZoneInfo, line: str) -> None:
     fields = tuple(line.split())
-    for change in changes(zone)[:4]:
+    for change in changes(zone):
         after, until = change - timedelta(hours=4), change + timedelta(hours=4)
         assert between(Cron(*fields, zone=zone), after, until) == walked(fields, zone, after, until)
 

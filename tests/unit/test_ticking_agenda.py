@@ -214,3 +214,21 @@ def test_triggers_that_can_not_be_made_keep_nobody_from_ticking(caplog: pytest.L
     assert any("can't be made" in said for said in caplog.messages)
     settled(Ticker(USING))
     assert triggers.missing(USING) == []
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has one writer at a time")
+def test_a_job_that_somebody_has_locked_for_long_delays_its_own_schedule_only(caplog: pytest.LogCaptureFixture) -> None:
+    held, *good = rows = [scheduled(f"row {number}", every=1) for number in range(5)]
+    keep(held, overlap="cancel")
+    missed(held, 1, every=1)
+    settle(held)
+    before = len(ticks(held))
+    with transaction.atomic():
+        Job.objects.select_for_update().get(pk=enqueued(held)[0].pk)
+        together(lambda: tick_for(Ticker(USING), 3.5))
+        assert len([said for said in caplog.messages if "can't be settled together" in said]) <= 2
+    assert all(len(ticks(row)) >= 3 for row in good)
+    assert len(ticks(held)) == before
+    tick_for(Ticker(USING), 1.2)
+    assert len(ticks(held)) > before
+    assert all(stands(row).broken == "" for row in rows)
