@@ -18,6 +18,7 @@ from jobs.queues import declared
 from jobs.redaction import is_plumbing
 from jobs.registry import registered_tasks
 from jobs.schedules.errors import BadTiming
+from jobs.schedules.once import Once
 from jobs.schedules.plan import MOST_TOGETHER
 from jobs.schedules.reading import timing_of
 from jobs.schedules.rows import TIMINGS
@@ -74,8 +75,11 @@ def asked_once() -> Callable[[], Collection[str]]:
 
 def timing_fault(row: PeriodicTask, field: str) -> Fault | None:
     """Why its timing in this column can't be read or never comes; None of a sound one."""
+    at = timezone.now()
     try:
-        timing_of(row, timezone.now())
+        timing = timing_of(row, at)
+        if not isinstance(timing, Once) and next(timing.after(at), None) is None:
+            return Fault(field, "It never comes. Choose another place or time.")
     except BadTiming as error:
         return Fault(field, str(error), error.field)
     except JobError as error:

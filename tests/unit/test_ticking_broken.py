@@ -44,6 +44,11 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "an interval of nothing": (every(0), "interval"),
     "a minute that is a word": (at(minute="noon"), "Minute"),
     "an hour that no day has": (at(hour="99"), "Hour"),
+    "an interval beyond the calendar": (every(999_999_999, "days"), "never comes"),
+    "a sun that never sets": (
+        {"solar": SolarSchedule(event="sunset", latitude=90, longitude=0)},
+        "never comes",
+    ),
     "a day that never comes": (at(day_of_month="31", month_of_year="2"), "crontab"),
     "arguments that are no JSON": ({**every(1), "args": "(1, 2)"}, "args"),
     "arguments that are no list": ({**every(1), "args": '{"a": 1}'}, "args"),
