@@ -183,6 +183,35 @@ def test_a_schedule_of_seconds_fires_is_paused_with_a_reason_and_stops(page: Pag
     page.get_by_role("button", name="Pause 1 schedule").click()
 
 
+def test_a_second_click_while_the_first_is_on_its_way_runs_nothing_twice(page: Page, running: Station) -> None:
+    [row] = running.sql("SELECT id FROM django_celery_beat_periodictask WHERE name = %s", "daily-cleanup")
+    page.goto(f"{LIST}{row['id']}/change/")
+    page.evaluate(
+        "() => { const run = document.querySelector('button[value=run_now]');"
+        " run.click(); setTimeout(() => run.click(), 20); }"
+    )
+    expect(page.locator(".messagelist")).to_contain_text("Queued 1 job")
+    time.sleep(1)  # the second, if there were one
+    by_hand = "SELECT id FROM jobs_scheduletick WHERE schedule_id = %s AND by = %s"
+    assert len(running.sql(by_hand, row["id"], "admin")) == 1
+
+
+def test_a_pause_is_asked_for_and_told_in_the_readers_zone(page: Page, running: Station) -> None:
+    [row] = running.sql("SELECT id FROM django_celery_beat_periodictask WHERE name = %s", "daily-cleanup")
+    page.goto(f"{LIST}{row['id']}/change/")
+    assert page.locator("#ticks .scroll").evaluate("one => one.scrollWidth - one.clientWidth") <= 0
+    page.get_by_role("button", name="Pause").click()
+    expect(page.get_by_label("Time zone")).to_have_value("America/New_York")
+    page.get_by_label("Reason").fill("holidays")
+    page.get_by_label("Until").select_option("at")
+    page.get_by_label("That time").fill("2031-01-01T09:00:00")
+    page.get_by_role("button", name="Pause 1 schedule").click()
+    expect(page.locator(".because")).to_contain_text("Resumes 2031-01-01 14:00 UTC")
+    expect(page.locator(".because")).to_contain_text("9:00 AM EST")
+    page.get_by_role("button", name="Resume").click()
+    expect(page.locator(".headline .badge")).to_contain_text("Enabled")
+
+
 def test_the_keyboard_alone_fills_and_saves_the_form(page: Page) -> None:
     page.goto(f"{LIST}add/")
     page.get_by_label("Name").focus()

@@ -206,6 +206,7 @@ def test_one_row_with_a_zone_that_nobody_knows_does_not_hide_the_others(admin: C
 
 def test_the_crontabs_with_a_zone_that_nobody_knows_can_be_listed_mended_and_deleted(admin: Client) -> None:
     line = CrontabSchedule.objects.create(minute="7")
+    PeriodicTask.objects.create(name="of it", task="check_health", crontab=line)
     with connection.cursor() as cursor:
         cursor.execute(
             "UPDATE django_celery_beat_crontabschedule SET timezone = 'Mars/Olympus' WHERE id = %s", [line.pk]
@@ -214,11 +215,14 @@ def test_the_crontabs_with_a_zone_that_nobody_knows_can_be_listed_mended_and_del
     assert "Mars/Olympus" in admin.get(reverse(f"{name}_changelist")).content.decode()
     mended = {name: getattr(line, name) for name in ("minute", "hour", "day_of_month", "month_of_year", "day_of_week")}
     assert admin.get(reverse(f"{name}_change", args=[line.pk])).status_code == 200
-    assert admin.get(reverse(f"{name}_delete", args=[line.pk])).status_code == 200
+    assert "Schedule: of it" in admin.get(reverse(f"{name}_delete", args=[line.pk])).content.decode()
     inline = {"periodictask_set-TOTAL_FORMS": "0", "periodictask_set-INITIAL_FORMS": "0"}
     admin.post(reverse(f"{name}_change", args=[line.pk]), {**mended, **inline, "timezone": "Europe/Paris"})
     line.refresh_from_db()
     assert str(line.timezone) == "Europe/Paris"
+    admin.post(reverse(f"{name}_delete", args=[line.pk]), {"post": "yes"})
+    assert not CrontabSchedule.objects.filter(pk=line.pk).exists()
+    assert Activity.objects.filter(action="delete", key="of it").exists()
 
 
 def test_a_list_without_rows_says_why_and_what_to_do(admin: Client, schedule: PeriodicTask) -> None:
