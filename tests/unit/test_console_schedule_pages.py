@@ -23,7 +23,7 @@ from jobs.schedules.preview import words
 from jobs.states import State
 from tests.support.deaths import die, posted
 from tests.support.people import browser
-from tests.support.schedule_forms import PAGE, every_five_minutes
+from tests.support.schedule_forms import PAGE, edited, every_five_minutes
 
 pytestmark = pytest.mark.django_db
 
@@ -285,6 +285,20 @@ def test_the_history_tells_before_and_after(admin: Client, schedule: PeriodicTas
     assert "<strong>ada</strong> edit" in html
     assert "<del>allow</del> <ins>skip</ins>" in html
     assert "asked for" in html
+
+
+def test_the_history_goes_on_under_the_names_before_and_takes_no_others(admin: Client) -> None:
+    row = every_five_minutes("first")
+    edited(admin, row, description="as first")
+    edited(admin, row, name="second")
+    other = every_five_minutes("first")
+    edited(admin, other, description="of the other")
+    row.name = "second"
+    edited(admin, row, name="third")
+    html = page(admin, PeriodicTask.objects.get(pk=row.pk))
+    assert html.index("third</ins>") < html.index("second</ins>") < html.index("as first</ins>")
+    assert "of the other" not in html
+    assert "rename to second" in page(admin, other)
 
 
 def test_no_page_holds_inline_script_or_style(admin: Client, schedule: PeriodicTask) -> None:

@@ -121,8 +121,17 @@ def _last_keys(keys: Sequence[int], number: int) -> RawSQL:
 
 
 def edits(row: PeriodicTask, number: int = LAST) -> list[Activity]:
-    """What people did to it, the newest first."""
-    return list(Activity.objects.filter(kind="schedule", key=row.name)[:number])
+    """What people did to it, the newest first, also under the names that it had before."""
+    found: list[Activity] = []
+    name, of_all = row.name, Activity.objects.filter(kind="schedule")
+    while name and len(found) < number:
+        of_name, name = of_all.filter(key=name), ""
+        for edit in of_name[: number - len(found)]:
+            found.append(edit)
+            if name := _name_before(edit):
+                of_all = of_all.filter(pk__lt=edit.pk)
+                break
+    return found
 
 
 def told(row: PeriodicTask) -> dict[str, str]:
@@ -142,6 +151,12 @@ def differences(before: dict[str, str], after: dict[str, str]) -> dict[str, list
     """name → [before, after] of what changed; of a new schedule what is set."""
     names = [name for name in after if before.get(name, "") != after[name]]
     return {name: [before.get(name, ""), after[name]] for name in names}
+
+
+def _name_before(edit: Activity) -> str:
+    """The name that this edit took from it, or ""."""
+    before: str = edit.facts.get("changed", {}).get("name", [""])[0]
+    return before
 
 
 def _shown(row: PeriodicTask) -> tuple[str, str]:
