@@ -143,9 +143,8 @@ def _write_over(one: Declared, row: PeriodicTask, differences: Sequence[Drift], 
     row.save(update_fields=[*written, *TIMINGS, "date_changed"])
     if one.policy:
         SchedulePolicy.objects.update_or_create(schedule=row, defaults=dict(one.policy))
-    before = {each.field: each.found for each in differences}
-    after = {each.field: each.declared for each in differences}
-    activity.record(by, "edit", "schedule", one.name, source=one.source, before=before, after=after)
+    changed = {each.field: [each.found, each.declared] for each in differences}
+    activity.record(by, "edit", "schedule", one.name, source=one.source, changed=changed)
 
 
 def _copy(row: PeriodicTask) -> PeriodicTask:

@@ -197,6 +197,12 @@ def test_policy_and_the_rest_are_saved(admin: Client) -> None:
     assert (row.queue, row.priority, row.expire_seconds, row.headers, row.one_off) == ("heavy", 9, 60, '{"a": 1}', True)
 
 
+@pytest.mark.parametrize("typed", ["", "0", "many"])
+def test_a_limit_that_does_not_count_keeps_nothing_from_being_saved(admin: Client, typed: str) -> None:
+    assert added(admin, missed="skip", missed_limit=typed).policy.missed_limit == 10
+    assert "id_missed_limit" in errors(add(admin, name="other", missed="all", missed_limit=typed))
+
+
 def test_a_new_schedule_may_wait_until_it_is_resumed(admin: Client) -> None:
     row = said(name="later")
     del row["enabled"]
@@ -227,7 +233,7 @@ def test_a_new_schedule_may_wait_until_it_is_resumed(admin: Client) -> None:
         ({"kind": "solar", "longitude": "1"}, "id_latitude", "required"),
         ({"kind": "monthly"}, "id_kind", "monthly"),
         ({"zone": "Mars/Olympus"}, "id_zone", "Mars/Olympus"),
-        ({"missed_limit": "0"}, "id_missed_limit", "greater than or equal to 1"),
+        ({"missed": "all", "missed_limit": "0"}, "id_missed_limit", "greater than or equal to 1"),
         ({"jitter": "-1"}, "id_jitter", "greater than or equal to 0"),
         ({"priority": "10"}, "id_priority", "less than or equal to 9"),
         ({"headers": "[1]"}, "id_headers", "an object"),

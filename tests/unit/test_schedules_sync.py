@@ -164,7 +164,7 @@ def test_force_writes_what_is_declared_over_it_and_keeps_before_and_after(tmp_pa
     assert (made.queue, made.crontab.minute, made.description) == ("heavy", "45", "Mine")
     assert made.last_run_at == NOON
     facts = Activity.objects.get(kind="schedule", action="edit").facts
-    assert (facts["before"]["queue"], facts["after"]["queue"]) == ("emails", "heavy")
+    assert facts["changed"]["queue"] == ["emails", "heavy"]
     assert load(tmp_path, NIGHTLY.replace("30 2", "45 2")).drift == []
 
 

@@ -101,6 +101,14 @@ class PolicyForm(forms.Form):
         on_time = f"{conf().late_after:g}"
         self.fields["max_lateness"].help_text += f" With skipped missed ticks empty means {on_time}."
 
+    def clean(self) -> dict[str, Any]:
+        said = self.cleaned_data
+        if said.get("missed") in (Missed.SKIP, Missed.ONCE) and "missed_limit" in self.errors:
+            # It does not count, and is not shown: what is wrong with it is no fault.
+            del self.errors["missed_limit"]
+            said["missed_limit"] = self.get_initial_for_field(self.fields["missed_limit"], "missed_limit")
+        return said
+
 
 class MoreForm(forms.Form):
     """Start, end, and what few schedules need."""
