@@ -38,6 +38,7 @@ def test_each_fault_is_found_alone(facts: Facts, code: str) -> None:
 
 def test_since_when_nobody_leads_is_told() -> None:
     assert "for 30 s" in only(beat.findings(replace(HEALTHY, until=NOW - timedelta(seconds=30)))).says
+    assert "for 3 h" in only(beat.findings(replace(HEALTHY, until=NOW - timedelta(seconds=11111)))).says
 
 
 @pytest.mark.django_db
