@@ -41,7 +41,7 @@ def made(**columns: Any) -> list[PeriodicTask]:
 
 def prepared(rows: list[PeriodicTask]) -> Ahead:
     ahead = Ahead(USING)
-    wakes = {row.pk: stands(row).next_tick for row in rows}
+    wakes = {row.pk: at for row in rows if (at := stands(row).next_tick)}
     while ahead.step(wakes):
         pass
     return ahead
