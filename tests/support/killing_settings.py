@@ -1,10 +1,11 @@
 """The project's settings, with a beat that kills itself after a statement of a tick's transaction.
 
-KILLS names a file that holds the number of the next statement that is to be the last. Each beat that finds a tick due
-counts its statements, writes the next number into the file and ends at its own: SIGKILL after that statement, or, when
-there are no more, after the commit and before anything else. One that gets through a whole transaction and what follows
-writes `over`. Without the file nobody dies. With FREEZES the first one freezes there instead, and nobody after it. With
-PREPARED only transactions that find ticks prepared before their moment count, from the statement that finds them.
+KILLS names a file that holds the number of the next statement that is to be the last, or a part of it. Each beat that
+finds a tick due counts its statements, writes the next number into the file and ends at its own: SIGKILL after that
+statement, or, when there are no more, after the commit and before anything else. One that gets through a whole
+transaction and what follows writes `over`. Without the file nobody dies. With FREEZES the first one freezes there
+instead, and nobody after it. With PREPARED only transactions that find ticks prepared before their moment count, from
+the statement that finds them.
 """
 
 import os
@@ -43,7 +44,8 @@ class Counting:
             self.counting = self.counting or not PREPARED or LOOK in sql
             self.count += self.counting
             self.ticks = self.ticks or sql.startswith("INSERT INTO jobs_scheduletick")
-            self.end_at(self.count, sql)
+            if self.counting:
+                self.end_at(self.count, sql)
         return done
 
     def commit(self) -> None:
@@ -51,19 +53,19 @@ class Counting:
         counted, ticks, self.count, self.counting, self.ticks = self.count, self.ticks, 0, False, False
         if ticks and counted:
             self.end_at(counted + 1, "COMMIT")
-            if _wanted() is not None:
+            if _wanted().isdigit():
                 KILLS.write_text(OVER)
 
     def end_at(self, number: int, statement: str) -> None:
-        if _wanted() == number:
+        wanted = _wanted()
+        if wanted == str(number) if wanted.isdigit() else wanted != OVER and wanted in statement:
             print(f"{'frozen' if FREEZES else 'killed'} after statement {number}: {statement[:300]}", flush=True)
-            KILLS.write_text(OVER if FREEZES else str(number + 1))
+            KILLS.write_text(str(number + 1) if wanted.isdigit() and not FREEZES else OVER)
             os.kill(os.getpid(), signal.SIGSTOP if FREEZES else signal.SIGKILL)
 
 
-def _wanted() -> int | None:
-    text = KILLS.read_text() if KILLS.exists() else OVER
-    return int(text) if text.isdigit() else None
+def _wanted() -> str:
+    return (KILLS.read_text() if KILLS.exists() else "") or OVER
 
 
 def _keeps() -> bool:
