@@ -10,7 +10,7 @@ from django import forms
 from django.utils import timezone
 
 from jobs.errors import JobError
-from jobs.schedules.zones import zone_named
+from jobs.timing.zones import zone_named
 
 TYPED = "%Y-%m-%dT%H:%M:%S"
 #: What a browser may send of a `datetime-local`, and a person may type.

@@ -18,9 +18,9 @@ from django_celery_beat.models import (
 
 from jobs.errors import JobError
 from jobs.schedules.declared import COLUMNS, POLICY, Declared, Problem, TimingRow
-from jobs.schedules.times import BadTime, moment
 from jobs.schedules.yaml_file import read
-from jobs.schedules.zones import zone_named
+from jobs.timing.times import BadTime, moment
+from jobs.timing.zones import zone_named
 
 LINE = ("minute", "hour", "day_of_month", "month_of_year", "day_of_week")
 PERIODS = ("seconds", "minutes", "hours", "days")

@@ -14,11 +14,11 @@ from django_celery_beat.models import PeriodicTask
 from jobs.errors import JobError
 from jobs.models import ScheduleStanding
 from jobs.policies import Outcome
-from jobs.schedules.cron import Cron
-from jobs.schedules.plan import Outage, Tick, Timing, plan
 from jobs.schedules.reading import fingerprint, policy_of, schedule_of, timing_of
-from jobs.schedules.words import mark
-from jobs.schedules.words import words as words_of
+from jobs.timing.cron import Cron
+from jobs.timing.plan import Outage, Tick, Timing, plan
+from jobs.timing.words import mark
+from jobs.timing.words import words as words_of
 
 AN_INSTANT = timedelta(microseconds=1)
 BOTH_DAYS = "Days of the month and days of the week must both fit, as Celery has it; in cron itself either would do."

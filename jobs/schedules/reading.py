@@ -11,14 +11,14 @@ from django_celery_beat.models import PeriodicTask
 from jobs.conf import conf
 from jobs.models import SchedulePolicy
 from jobs.policies import Missed, Overlap
-from jobs.schedules.cron import Cron
 from jobs.schedules.errors import BrokenSchedule
-from jobs.schedules.every import Every
-from jobs.schedules.once import Once
-from jobs.schedules.plan import Policy, Schedule, Timing
 from jobs.schedules.rows import TIMINGS
-from jobs.schedules.sun import Sun
-from jobs.schedules.zones import zone_named
+from jobs.timing.cron import Cron
+from jobs.timing.every import Every
+from jobs.timing.once import Once
+from jobs.timing.plan import Policy, Schedule, Timing
+from jobs.timing.sun import Sun
+from jobs.timing.zones import zone_named
 
 CRON_FIELDS = ("minute", "hour", "day_of_month", "month_of_year", "day_of_week")
 PERIODS = ("days", "hours", "minutes", "seconds", "microseconds")

@@ -17,13 +17,13 @@ from jobs.models import SchedulePolicy
 from jobs.queues import declared
 from jobs.redaction import is_plumbing
 from jobs.registry import registered_tasks
-from jobs.schedules.errors import BadTiming
-from jobs.schedules.once import Once
-from jobs.schedules.plan import MOST_TOGETHER
 from jobs.schedules.reading import timing_of
 from jobs.schedules.rows import TIMINGS
 from jobs.schedules.sending import MOST_PRIORITY
 from jobs.signatures import signature_of
+from jobs.timing.errors import BadTiming
+from jobs.timing.once import Once
+from jobs.timing.plan import MOST_TOGETHER
 
 #: Headers that every job has a value of its own for: one for all of them would make them one job, or none.
 OF_THE_JOB = frozenset({"id", "task", "eta", "expires", "retries"})

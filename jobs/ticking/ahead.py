@@ -19,12 +19,12 @@ from jobs.ledger.publish import collecting
 from jobs.models import Job, ScheduleStanding, ScheduleTick
 from jobs.policies import Outcome, Overlap
 from jobs.registry import registered_tasks
-from jobs.schedules.plan import Tick, plan
 from jobs.schedules.reading import policy_of, schedule_of
 from jobs.schedules.rows import readable
 from jobs.schedules.sending import send
 from jobs.ticking.rereading import differs
 from jobs.ticking.turns import Turn
+from jobs.timing.plan import Tick, plan
 
 #: So many in a look-ahead can as well be done at their moment.
 FEW = 10

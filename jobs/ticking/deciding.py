@@ -6,12 +6,12 @@ from django.db.models import QuerySet
 
 from jobs.models import ScheduleTick
 from jobs.policies import Outcome, Overlap, Why
-from jobs.schedules.plan import Outage, Tick, plan
 from jobs.schedules.reading import policy_of, schedule_of
 from jobs.schedules.sending import send
 from jobs.ticking import overlap
 from jobs.ticking.overlap import Road
 from jobs.ticking.turns import Turn
+from jobs.timing.plan import Outage, Tick, plan
 
 
 def due(turn: Turn) -> list[Tick]:

@@ -22,7 +22,6 @@ from jobs.models import Job, ScheduleEdit, ScheduleStanding
 from jobs.policies import Outcome, Overlap, Why
 from jobs.registry import registered_tasks
 from jobs.schedules import pressing
-from jobs.schedules.plan import Tick
 from jobs.schedules.validation import asked_once
 from jobs.ticking import deciding, overlap, standing, writing
 from jobs.ticking.ahead import Prepared
@@ -30,6 +29,7 @@ from jobs.ticking.failures import failing
 from jobs.ticking.overlap import Road
 from jobs.ticking.taking import take
 from jobs.ticking.turns import Turn
+from jobs.timing.plan import Tick
 
 logger = logging.getLogger(__name__)
 WHO = "beat"

@@ -7,10 +7,10 @@ from datetime import datetime, timedelta
 from jobs.conf import conf
 from jobs.messages import storable
 from jobs.models import ScheduleEdit
-from jobs.schedules.plan import plan
 from jobs.schedules.reading import policy_of, schedule_of
 from jobs.schedules.validation import hindrances
 from jobs.ticking.turns import Turn
+from jobs.timing.plan import plan
 
 logger = logging.getLogger(__name__)
 

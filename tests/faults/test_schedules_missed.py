@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from jobs.schedules.plan import Outage
+from jobs.timing.plan import Outage
 from tests.support.scheduling import (
     ALL,
     Wish,

@@ -12,8 +12,8 @@ from django_celery_beat.models import ClockedSchedule, CrontabSchedule, Interval
 from jobs.lifecycle import moment
 from jobs.models import Job, ScheduleEdit, SchedulePolicy, ScheduleStanding, ScheduleTick
 from jobs.policies import Outcome
-from jobs.schedules.plan import Outage, Policy, plan
 from jobs.schedules.reading import policy_of, schedule_of
+from jobs.timing.plan import Outage, Policy, plan
 from tests.support.station import Station
 
 NOTE = "tests.plain_tasks.note"

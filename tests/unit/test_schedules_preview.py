@@ -15,9 +15,9 @@ from django_celery_beat.models import (
 from jobs.errors import JobError
 from jobs.models import SchedulePolicy, ScheduleStanding
 from jobs.policies import Missed
-from jobs.schedules.plan import Outage
 from jobs.schedules.preview import next_ticks, note, runs, shown_ticks, simulate, words, zone_of
 from jobs.schedules.reading import fingerprint
+from jobs.timing.plan import Outage
 from tests.support.schedules import kept_past_every_guard
 
 

@@ -6,9 +6,9 @@ import pytest
 
 from jobs.conf import conf
 from jobs.policies import Missed
-from jobs.schedules.every import Every
-from jobs.schedules.plan import Outage, Policy, Schedule, plan
 from jobs.ticking.ticker import Ticker
+from jobs.timing.every import Every
+from jobs.timing.plan import Outage, Policy, Schedule, plan
 from tests.support.moves import USING
 from tests.support.ticking import (
     ago,

@@ -15,9 +15,9 @@ from jobs.console.schedules.timeline import Timeline, timeline
 from jobs.console.zones import TYPED, WallClockField, moment_of, zone_or_none
 from jobs.errors import JobError
 from jobs.policies import Outcome, Why
-from jobs.schedules.plan import Outage
 from jobs.schedules.preview import Shown, note, simulate, words
-from jobs.schedules.zones import UTC_ZONE
+from jobs.timing.plan import Outage
+from jobs.timing.zones import UTC_ZONE
 
 NEXT = 5
 #: Lines of the simulator; more ticks than that are counted by the plan, or cut.

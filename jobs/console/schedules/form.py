@@ -18,7 +18,7 @@ from jobs.console.zones import zone_or_none
 from jobs.models import SchedulePolicy
 from jobs.schedules.rows import TIMINGS
 from jobs.schedules.validation import Fault, faults
-from jobs.schedules.zones import UTC_ZONE
+from jobs.timing.zones import UTC_ZONE
 
 PARTS = ("about", "timing", "arguments", "policy", "more")
 EDITED_MEANWHILE = (

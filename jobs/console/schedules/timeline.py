@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from jobs.policies import Outcome
-from jobs.schedules.plan import Outage, Tick
+from jobs.timing.plan import Outage, Tick
 
 WIDTH, LEFT, RIGHT = 720, 16, 704
 #: How much of the outage's length is drawn before and after it.

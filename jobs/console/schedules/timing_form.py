@@ -18,9 +18,9 @@ from django_celery_beat.models import (
 
 from jobs.console.zones import WallClockField, as_typed, moment_of, zone_choices, zone_or_none
 from jobs.errors import JobError
-from jobs.schedules.errors import BadTiming
 from jobs.schedules.reading import timing_of
 from jobs.schedules.rows import TIMINGS
+from jobs.timing.errors import BadTiming
 
 EVERY, CALENDAR, ONCE, SUN = "interval", "crontab", "clocked", "solar"
 KINDS = ((EVERY, "Every"), (CALENDAR, "Calendar"), (ONCE, "Once"), (SUN, "Sun"))

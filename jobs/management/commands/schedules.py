@@ -17,12 +17,12 @@ from jobs.management.command import StationCommand, add_json, add_reason, number
 from jobs.management.schedule_lines import differs, facts, line, standing, told, warning, zone
 from jobs.schedules import builtin, in_code, in_file, pressing
 from jobs.schedules.declared import Declared, Problem
-from jobs.schedules.plan import Outage
 from jobs.schedules.pressing import Pressed
 from jobs.schedules.preview import note, shown_ticks, simulate, words, zone_of
 from jobs.schedules.rows import named, schedule_rows
 from jobs.schedules.sync import Synced, SyncRefused, sync
-from jobs.schedules.times import EmptySpan, moment, outage
+from jobs.timing.plan import Outage
+from jobs.timing.times import EmptySpan, moment, outage
 
 MOST_TICKS = 10_000
 #: Ticks shown when nobody says how many: the next ones; of a span of time.

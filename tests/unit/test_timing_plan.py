@@ -8,10 +8,10 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from jobs.policies import Missed, Outcome, Why
-from jobs.schedules.cron import Cron
-from jobs.schedules.every import Every
-from jobs.schedules.once import Once
-from jobs.schedules.plan import Outage, Policy, Schedule, Tick, plan
+from jobs.timing.cron import Cron
+from jobs.timing.every import Every
+from jobs.timing.once import Once
+from jobs.timing.plan import Outage, Policy, Schedule, Tick, plan
 
 DAY = datetime(2026, 6, 1, tzinfo=UTC)
 HOURLY = Schedule(Cron("0"))

@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 from itertools import count as numbers
 from zoneinfo import ZoneInfo
 
-from jobs.schedules.errors import BadTiming
-from jobs.schedules.zones import SECOND, UTC_ZONE
+from jobs.timing.errors import BadTiming
+from jobs.timing.zones import SECOND, UTC_ZONE
 
 
 @dataclass(frozen=True)

@@ -3,13 +3,13 @@
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from jobs.schedules.cron import Cron
-from jobs.schedules.cron_words import cron_words
-from jobs.schedules.every import Every
-from jobs.schedules.once import Once
-from jobs.schedules.plan import Timing
-from jobs.schedules.sun import Sun
-from jobs.schedules.zones import time_of_two
+from jobs.timing.cron import Cron
+from jobs.timing.cron_words import cron_words
+from jobs.timing.every import Every
+from jobs.timing.once import Once
+from jobs.timing.plan import Timing
+from jobs.timing.sun import Sun
+from jobs.timing.zones import time_of_two
 
 UNITS = (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1))
 #: Events whose names say too little, or too oddly.

@@ -6,8 +6,8 @@ from itertools import islice, pairwise
 import pytest
 from celery.schedules import solar
 
-from jobs.schedules.errors import BadTiming
-from jobs.schedules.sun import EVENTS, Sun
+from jobs.timing.errors import BadTiming
+from jobs.timing.sun import EVENTS, Sun
 
 PLACES = [(51.5, -0.1), (-33.9, 151.2), (1.35, 103.8), (40.7, -74.0), (-17.7, 178.0), (21.3, -157.9)]
 LONGYEARBYEN = (78.2, 15.6)

@@ -6,12 +6,12 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from jobs.schedules.cron import Cron
-from jobs.schedules.every import Every
-from jobs.schedules.once import Once
-from jobs.schedules.plan import Timing
-from jobs.schedules.sun import Sun
-from jobs.schedules.words import mark, words
+from jobs.timing.cron import Cron
+from jobs.timing.every import Every
+from jobs.timing.once import Once
+from jobs.timing.plan import Timing
+from jobs.timing.sun import Sun
+from jobs.timing.words import mark, words
 
 PARIS = ZoneInfo("Europe/Paris")
 

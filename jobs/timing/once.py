@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
-from jobs.schedules.zones import UTC_ZONE
+from jobs.timing.zones import UTC_ZONE
 
 
 @dataclass(frozen=True)

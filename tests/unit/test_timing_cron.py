@@ -6,9 +6,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from jobs.schedules.cron import Cron
-from jobs.schedules.errors import BadTiming
-from jobs.schedules.zones import zone_named
+from jobs.timing.cron import Cron
+from jobs.timing.errors import BadTiming
+from jobs.timing.zones import zone_named
 
 PARIS = "Europe/Paris"
 

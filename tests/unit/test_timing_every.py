@@ -6,9 +6,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from jobs.schedules.errors import BadTiming
-from jobs.schedules.every import Every
-from jobs.schedules.once import Once
+from jobs.timing.errors import BadTiming
+from jobs.timing.every import Every
+from jobs.timing.once import Once
 
 ANCHOR = datetime(2026, 3, 28, 12, 0, 0, 250, tzinfo=UTC)
 HOURLY = Every(timedelta(hours=1), ANCHOR)

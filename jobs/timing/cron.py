@@ -17,8 +17,8 @@ from zoneinfo import ZoneInfo
 
 from celery.schedules import ParseException, crontab_parser
 
-from jobs.schedules.errors import BadTiming
-from jobs.schedules.zones import DAY, SECOND, UTC_ZONE, gap_before, moments, steady_offset, unsteady_days
+from jobs.timing.errors import BadTiming
+from jobs.timing.zones import DAY, SECOND, UTC_ZONE, gap_before, moments, steady_offset, unsteady_days
 
 #: Ticks are looked for in these years: one day more, or a zone, and dates would end.
 FIRST_YEAR, LAST_YEAR = 2, MAXYEAR - 1

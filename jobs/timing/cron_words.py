@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 
 from cron_descriptor import Options, get_description
 
-from jobs.schedules.cron import Cron, Line
+from jobs.timing.cron import Cron, Line
 
 #: So many are named one by one.
 MOST_NAMED = 6

@@ -14,11 +14,11 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from jobs.policies import Missed, Outcome, Why
-from jobs.schedules.cron import Cron
-from jobs.schedules.errors import BadTiming
-from jobs.schedules.every import Every
-from jobs.schedules.once import Once
-from jobs.schedules.plan import Outage, Policy, Schedule, Tick, plan
+from jobs.timing.cron import Cron
+from jobs.timing.errors import BadTiming
+from jobs.timing.every import Every
+from jobs.timing.once import Once
+from jobs.timing.plan import Outage, Policy, Schedule, Tick, plan
 
 MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
 FIRST, LAST = datetime(2024, 1, 1, tzinfo=UTC), datetime(2032, 12, 31, tzinfo=UTC)

@@ -6,8 +6,8 @@ from zoneinfo import ZoneInfo
 from django.utils import timezone
 
 from jobs.errors import JobError
-from jobs.schedules.plan import Outage
-from jobs.schedules.zones import moments
+from jobs.timing.plan import Outage
+from jobs.timing.zones import moments
 
 BETWEEN = ".."
 EXAMPLE = "2027-03-28T02:00..2027-03-28T06:00"

@@ -13,8 +13,8 @@ from zoneinfo import ZoneInfo
 
 import ephem  # type: ignore[import-untyped]
 
-from jobs.schedules.errors import BadTiming
-from jobs.schedules.zones import DAY, UTC_ZONE
+from jobs.timing.errors import BadTiming
+from jobs.timing.zones import DAY, UTC_ZONE
 
 #: So many days in a row without the event, and it never comes: the longest polar night is half a year.
 LONGEST_WAIT = 366

@@ -9,7 +9,7 @@ from typing import Protocol
 from zoneinfo import ZoneInfo
 
 from jobs.policies import Missed, Outcome, Overlap, Why
-from jobs.schedules.every import Every
+from jobs.timing.every import Every
 
 #: The least step between two moments: (after, until] is what comes from after + INSTANT on.
 INSTANT = timedelta(microseconds=1)

@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from jobs.schedules.errors import BadTiming
+from jobs.timing.errors import BadTiming
 
 UTC_ZONE = ZoneInfo("UTC")
 DAY, MINUTE, SECOND = timedelta(days=1), timedelta(minutes=1), timedelta(seconds=1)
