@@ -238,7 +238,7 @@ def test_nothing_of_a_deleted_schedule_is_left_but_its_past(by_sql: bool) -> Non
         sql(f"DELETE FROM {ROW} WHERE id = %s", pk)
     else:
         row.delete()
-    assert list(ScheduleEdit.objects.values_list("kind", flat=True))[-1] == "deleted"
+    assert ScheduleEdit.objects.order_by("id").values_list("kind", flat=True).last() == "deleted"
     row.pk = pk
     settle(row)
     assert not ScheduleStanding.objects.filter(pk=pk).exists()
